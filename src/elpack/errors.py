@@ -1,0 +1,166 @@
+"""Every fatal error of elpack, each with its exit code; `cli` alone turns them into text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, told to the person who can mend it.
+
+    what: the fact, one sentence. where: file, key, package or lock line. why: the likely cause.
+    fix: what to type or change next. Empty strings are not printed.
+    """
+
+    what: str
+    where: str = ""
+    why: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        parts = [head]
+        if self.why:
+            parts.append(f"  why: {self.why}")
+        if self.fix:
+            parts.append(f"  fix: {self.fix}")
+        return "\n".join(parts)
+
+
+class ElpackError(Exception):
+    """Base of all errors that reach the user; holds every problem found, not just the first."""
+
+    exit_code: ClassVar[int] = 70
+    title: ClassVar[str] = "elpack failed"
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ConfigError(ElpackError):
+    """The release file or an override file cannot be used."""
+
+    exit_code = 10
+    title = "the release file has mistakes"
+
+
+class LockError(ElpackError):
+    """The application's uv.lock is missing, stale, unknown or holds what elpack does not support."""
+
+    exit_code = 11
+    title = "the application's lock cannot be used"
+
+
+class BuildLockError(ElpackError):
+    """The lock of build requirements is missing, stale or cannot be made."""
+
+    exit_code = 12
+    title = "the build lock cannot be used"
+
+
+class FetchError(ElpackError):
+    """A file or index could not be had: unreachable, missing, truncated."""
+
+    exit_code = 13
+    title = "a download failed"
+
+
+class HashMismatchError(ElpackError):
+    """A file is there, but it is not the one that was pinned."""
+
+    exit_code = 14
+    title = "a file is not what the lock pinned"
+
+
+class PlanError(ElpackError):
+    """The whole set contradicts itself or the target; nothing was built."""
+
+    exit_code = 15
+    title = "the plan cannot be carried out"
+
+
+class ToolMissingError(ElpackError):
+    """A program that a step needs is not installed."""
+
+    exit_code = 16
+    title = "a tool is missing"
+
+
+class PrivilegeError(ElpackError):
+    """A step needs root."""
+
+    exit_code = 17
+    title = "this step needs root"
+
+
+class BuildError(ElpackError):
+    """A package did not build."""
+
+    exit_code = 18
+    title = "a build failed"
+
+
+class DiskFullError(ElpackError):
+    """The disk is full; finished work is kept."""
+
+    exit_code = 19
+    title = "the disk is full"
+
+
+class RepositoryError(ElpackError):
+    """The dnf repository could not be made or does not hold together."""
+
+    exit_code = 20
+    title = "the repository cannot be made"
+
+
+class InstallError(ElpackError):
+    """dnf refused to install or remove the packages in a clean root."""
+
+    exit_code = 21
+    title = "the installation failed"
+
+
+class SmokeError(ElpackError):
+    """The packages are installed, but do not do their work."""
+
+    exit_code = 22
+    title = "the smoke test failed"
+
+
+class ArchiveError(ElpackError):
+    """A wheel or sdist is malformed or hostile; nothing of it was used."""
+
+    exit_code = 23
+    title = "an archive was refused"
+
+
+class StandinError(ElpackError):
+    """The stand-in base could not be made."""
+
+    exit_code = 24
+    title = "the stand-in base could not be made"
+
+
+class CommandError(ElpackError):
+    """A tool failed where no better class tells why."""
+
+    exit_code = 25
+    title = "a command failed"
+
+
+class StoreError(ElpackError):
+    """The store of finished work cannot be used: locked by another run, or not writable."""
+
+    exit_code = 26
+    title = "the store cannot be used"
+
+
+class InterruptedRunError(ElpackError):
+    """The user stopped the run; the next run goes on from here."""
+
+    exit_code = 130
+    title = "interrupted"

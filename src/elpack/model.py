@@ -1,0 +1,232 @@
+"""The values everything is decided from: what a lock froze, what an archive holds, what a target is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.markers import Marker
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits."""
+
+
+class Policy(StrEnum):
+    """How a dist becomes an RPM."""
+
+    SDIST = "sdist"
+    WHEEL = "wheel"
+
+
+class SourceKind(StrEnum):
+    """Where a lock or a release file says that a dist comes from."""
+
+    REGISTRY = "registry"
+    EDITABLE = "editable"
+    PATH = "path"
+    GIT = "git"
+    URL = "url"
+    VIRTUAL = "virtual"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that a lock pins. `size` is in bytes, None when the lock does not say; so is `uploaded` (epoch seconds)."""
+
+    filename: str
+    url: str
+    sha256: Sha256
+    size: int | None = None
+    uploaded: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockEdge:
+    """One requirement in a lock: of which dist, with which extras, and when. `version` is set where a lock forks."""
+
+    name: NormalizedName
+    version: Version | None = None
+    extras: frozenset[NormalizedName] = frozenset()
+    marker: Marker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedDist:
+    """One entry of a lock, for all platforms. `line` is its line in the lock file, for messages."""
+
+    name: NormalizedName
+    version: Version | None
+    source: SourceKind
+    source_value: str
+    line: int
+    sdist: RemoteFile | None = None
+    wheels: tuple[RemoteFile, ...] = ()
+    requires: tuple[LockEdge, ...] = ()
+    optional: Mapping[NormalizedName, tuple[LockEdge, ...]] = field(default_factory=dict)
+    resolution_markers: tuple[Marker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UvLock:
+    """A uv.lock as it stands in the file, nothing selected yet."""
+
+    path: str
+    version: int
+    revision: int
+    requires_python: SpecifierSet
+    dists: tuple[LockedDist, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedDist:
+    """One dist of the closure for one target: no markers, extras or forks are left.
+
+    `requires` are the direct requirements that hold on the target, by name, sorted.
+    """
+
+    name: NormalizedName
+    version: Version
+    extras: frozenset[NormalizedName]
+    requires: tuple[NormalizedName, ...]
+    sdist: RemoteFile | None
+    wheels: tuple[RemoteFile, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The runtime closure of one application for one target; `root` is the application itself."""
+
+    root: NormalizedName
+    dists: tuple[SelectedDist, ...]
+
+    def by_name(self) -> dict[NormalizedName, SelectedDist]:
+        """Return the dists by name; a selection holds each name once."""
+        return {dist.name: dist for dist in self.dists}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """EL version, Python version and architecture, with the facts of that EL version (targets/*.toml)."""
+
+    name: str
+    el: int
+    python: str
+    arch: str
+    dist_tag: str
+    glibc: tuple[int, int]
+    interpreter: str
+    """Path of the Python interpreter on the host, such as /usr/bin/python3.12."""
+    python_rpm: str
+    """RPM that owns the interpreter."""
+    devel_rpm: str
+    """RPM with the interpreter's headers."""
+    standin: bool
+    title: str
+    """What reports call the target; the stand-in says that it is one."""
+    buildroot: tuple[str, ...]
+    """RPMs of every build root beside what a spec asks for."""
+    root: tuple[str, ...]
+    """RPMs of the clean root into which packages are installed and smoke-tested."""
+    repositories: Mapping[str, str] = field(default_factory=dict)
+    """Repository id to base URL, with $basearch; empty for the stand-in, whose base is made here."""
+
+    def __str__(self) -> str:
+        return f"{self.name} / {self.python} / {self.arch}"
+
+    @property
+    def python_nodot(self) -> str:
+        """Return the version without a dot, as wheel tags spell it: 311."""
+        return self.python.replace(".", "")
+
+    def marker_environment(self) -> dict[str, str]:
+        """Return the PEP 508 environment of CPython on this target. The patch level is that of the series' end."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.99",
+            "os_name": "posix",
+            "platform_machine": self.arch,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": f"{self.python}.99",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """A file inside a wheel: its path with forward slashes, size in bytes, and permission bits (0 when not said)."""
+
+    path: str
+    size: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """A console or gui script: the command's name and the ``module:attribute`` behind it."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class CoreMetadata:
+    """What the plan uses of core metadata (PEP 621, 639, 566), still untrusted text."""
+
+    name: str
+    version: str
+    summary: str = ""
+    licence_expression: str = ""
+    licence_text: str = ""
+    classifiers: tuple[str, ...] = ()
+    home_page: str = ""
+    requires_python: str = ""
+    licence_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WheelFacts:
+    """What one wheel holds, read without unpacking it."""
+
+    filename: str
+    sha256: Sha256
+    metadata: CoreMetadata
+    root_is_purelib: bool
+    files: tuple[ArchivedFile, ...]
+    console_scripts: tuple[EntryPoint, ...]
+    gui_scripts: tuple[EntryPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SdistFacts:
+    """What one sdist says of itself, read without running any of it.
+
+    build_requires: PEP 508 requirements of its build system; backend: its PEP 517 backend, and where that lives
+    in the tree. native: why the result will hold machine code, empty when it will not. modules: top-level names
+    that the installed dist will be imported by.
+    """
+
+    filename: str
+    sha256: Sha256
+    folder: str
+    metadata: CoreMetadata
+    build_requires: tuple[str, ...]
+    backend: str
+    backend_path: tuple[str, ...]
+    scripts: tuple[EntryPoint, ...]
+    native: str
+    modules: tuple[str, ...]
+    licence_files: tuple[str, ...]
+    readme_files: tuple[str, ...]
+    has_uv_lock: bool

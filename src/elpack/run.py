@@ -1,0 +1,136 @@
+"""The one door to other programs: every process elpack starts is a `Command` given to a `Runner`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from elpack.errors import CommandError, Problem, ToolMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CLEAN_ENV: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+}
+"""What a tool may see of the environment unless its command says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run. `env` is the whole environment. With `log`, both output streams go to that file."""
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=lambda: CLEAN_ENV)
+    log: Path | None = None
+    input: str | None = None
+    timeout: float | None = None
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a command did. `seconds` is wall time; the streams are empty when they went to a log."""
+
+    command: Command
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    def check(self) -> Completed:
+        """Return self, or raise `CommandError` with the last lines of what the command said."""
+        if self.returncode == 0:
+            return self
+        raise CommandError(
+            Problem(
+                what=f"{self.command.argv[0]} ended with {self.returncode}\n{self.tail()}",
+                where=str(self.command.log or ""),
+                fix=f"to see it again: {self.command}",
+            )
+        )
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of the log, or of what was captured."""
+        text = self.stderr or self.stdout
+        if self.command.log is not None and self.command.log.exists():
+            text = tail(self.command.log, lines)
+        return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+class Runner(Protocol):
+    """Runs one command to its end; a non-zero exit is a value, not an error."""
+
+    def __call__(self, command: Command) -> Completed:
+        """Run the command. Raises `ToolMissingError` when its program is not installed."""
+        ...
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """Return the last lines of a text file without reading all of it."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 400 * lines))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def run(command: Command) -> Completed:
+    """Run a command in a process group of its own, which dies with us when we are interrupted."""
+    if shutil.which(command.argv[0], path=command.env.get("PATH")) is None:
+        raise ToolMissingError(
+            Problem(f"{command.argv[0]} is not installed", fix="elpack doctor --install, or your package manager")
+        )
+    start = time.monotonic()
+    output = command.log.open("ab") if command.log else None
+    try:
+        process = subprocess.Popen(
+            command.argv,
+            cwd=command.cwd,
+            env=dict(command.env),
+            stdin=subprocess.PIPE if command.input is not None else subprocess.DEVNULL,
+            stdout=output or subprocess.PIPE,
+            stderr=subprocess.STDOUT if output else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        stdout, stderr = _communicate(process, command)
+    finally:
+        if output:
+            output.close()
+    return Completed(command, process.returncode, stdout or "", stderr or "", time.monotonic() - start)
+
+
+def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str, str]:
+    try:
+        return process.communicate(command.input, timeout=command.timeout)
+    except BaseException as error:
+        _kill_group(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise CommandError(
+                Problem(f"{command.argv[0]} did not end within {command.timeout:.0f} s", fix=str(command))
+            ) from error
+        raise
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=5)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+        return
