@@ -1,0 +1,65 @@
+"""What every builder takes and gives: specs and sources in, RPMs out of a clean root without network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A dnf repository that a build root may draw from: its id, and a folder or URL that holds repodata/."""
+
+    id: str
+    location: str
+    priority: int = 99
+
+
+@dataclass(frozen=True, slots=True)
+class BuildJob:
+    """One source package to build.
+
+    name: of the source package, for logs and messages. spec and sources: files on the host.
+    requires: its BuildRequires as the spec spells them. log: where rpmbuild's output goes.
+    """
+
+    name: str
+    spec: Path
+    sources: tuple[Path, ...]
+    requires: tuple[str, ...]
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished job: its binary RPMs and its source RPM, and the wall seconds that it took."""
+
+    job: BuildJob
+    srpm: Path
+    rpms: tuple[Path, ...]
+    seconds: float
+
+
+class Builder(Protocol):
+    """Runs rpmbuild in a clean root.
+
+    The jobs of one call share one root and are built in order; callers pass more than one only when no
+    code from outside runs in any of them (repackaged wheels). Different calls may run at the same time.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the builder's name as the release file and the command line spell it."""
+        ...
+
+    def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
+        """Build the jobs and leave RPMs and SRPMs in `out`.
+
+        Raises `BuildError` naming the job, the last relevant lines of its log, and the command that
+        reproduces it; what was finished before it is in `out` all the same.
+        """
+        ...
