@@ -1,0 +1,76 @@
+# What people type. `just --list` shows it; every recipe is one call of elpack or of one tool.
+
+export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
+
+# Say what there is
+default:
+    @just --list --unsorted
+
+# The release: fetch, plan, build, check, repository, install in a clean root, smoke-test
+rpm-all *options:
+    elpack rpm-all {{ options }}
+
+# Show what would be built, and why
+plan *options:
+    elpack plan {{ options }}
+
+# Check the release file, the locks and the whole set, without building
+check *options:
+    elpack check {{ options }}
+
+# Write the committed spec files anew
+specs *options:
+    elpack spec {{ options }}
+
+# Fail when the committed spec files are not what the plan renders
+specs-check:
+    elpack spec --check
+
+# Resolve the build requirements anew into pylock.build.toml
+lock *options:
+    elpack lock {{ options }}
+
+# Make the stand-in EL9 base
+standin *options:
+    elpack standin {{ options }}
+
+# Smoke-test what was built, again
+smoke *options:
+    elpack smoke {{ options }}
+
+# Remove what was built, keep what was downloaded
+clean *options:
+    elpack clean {{ options }}
+
+# Every test but the integration lane
+test *options:
+    pytest -m "not integration" {{ options }}
+
+# Only the tests that need no tools
+test-unit *options:
+    pytest tests/unit tests/property tests/golden {{ options }}
+
+# The whole pipeline, on the real input
+test-integration *options:
+    pytest -m integration {{ options }}
+
+# Lint and check the format
+lint:
+    ruff check .
+    ruff format --check .
+
+# Format, and mend what the linter can
+format:
+    ruff check --fix .
+    ruff format .
+
+# Check the types
+typecheck:
+    mypy
+
+# Run the benchmarks
+bench *options:
+    python -m benchmarks {{ options }}
+
+# What CI runs
+ci: lint typecheck test rpm-all
