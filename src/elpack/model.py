@@ -49,17 +49,25 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class LockEdge:
-    """One requirement in a lock: of which dist, with which extras, and when. `version` is set where a lock forks."""
+    """One requirement in a lock: of which dist, with which extras, and when.
+
+    `version` and `source_value` are set where the lock holds the name more than once.
+    """
 
     name: NormalizedName
     version: Version | None = None
     extras: frozenset[NormalizedName] = frozenset()
     marker: Marker | None = None
+    source_value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LockedDist:
-    """One entry of a lock, for all platforms. `line` is its line in the lock file, for messages."""
+    """One entry of a lock, for all platforms. `line` is its line in the lock file, for messages.
+
+    declared: the project's own requirements (PEP 508) that the lock was made from, None where it does not say;
+    extras: every extra that the project provides. Registry entries have neither.
+    """
 
     name: NormalizedName
     version: Version | None
@@ -71,17 +79,39 @@ class LockedDist:
     requires: tuple[LockEdge, ...] = ()
     optional: Mapping[NormalizedName, tuple[LockEdge, ...]] = field(default_factory=dict)
     resolution_markers: tuple[Marker, ...] = ()
+    declared: tuple[str, ...] | None = None
+    extras: frozenset[NormalizedName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictItem:
+    """An extra, a group or a whole project that its project declares to conflict with others."""
+
+    package: NormalizedName
+    extra: str = ""
+    group: str = ""
+
+    def __str__(self) -> str:
+        if self.extra:
+            return f"{self.package}[{self.extra}]"
+        return f"group {self.group} of {self.package}" if self.group else str(self.package)
 
 
 @dataclass(frozen=True, slots=True)
 class UvLock:
-    """A uv.lock as it stands in the file, nothing selected yet."""
+    """A uv.lock as it stands in the file, nothing selected yet.
+
+    supported: markers of the environments it was made for, empty for all. conflicts: sets of which at most one
+    item may be active.
+    """
 
     path: str
     version: int
     revision: int
     requires_python: SpecifierSet
     dists: tuple[LockedDist, ...]
+    supported: tuple[Marker, ...] = ()
+    conflicts: tuple[frozenset[ConflictItem], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +223,7 @@ class CoreMetadata:
     home_page: str = ""
     requires_python: str = ""
     licence_files: tuple[str, ...] = ()
+    requires_dist: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

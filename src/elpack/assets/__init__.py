@@ -1,0 +1,1 @@
+"""Files that travel into build roots inside elpack-rpm-macros; not imported by elpack itself."""

@@ -1,0 +1,275 @@
+"""The release file (elpack.toml): text in, one frozen `Release` out, or every mistake at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+from elpack.errors import ConfigError, Problem
+from elpack.model import Policy, Sha256
+from elpack.naming import dist_name, parse_version, rpm_name
+from elpack.tables import Table, parse_toml
+from elpack.targets import TargetChoice, known_targets, read_target_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from elpack.naming import RpmName
+
+T = TypeVar("T")
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
+_COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+LAYOUTS = ("stack",)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstParty:
+    """A dist that is compiled from its own source.
+
+    `path` is a checkout relative to the release file, `git` a repository with `tag`; without either, and when
+    the checkout is missing, the sdist comes from the index: by the lock's hash, or by `sha256` if that is set.
+    """
+
+    name: NormalizedName
+    version: Version | None = None
+    sha256: Sha256 | None = None
+    path: str = ""
+    git: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What the release exists for. `lock` is the path of its uv.lock inside its source."""
+
+    name: NormalizedName
+    lock: str
+    extras: frozenset[NormalizedName]
+    rpm: RpmName
+    provides: tuple[RpmName, ...]
+    expose: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFile:
+    """A file of the release's own that the application's RPM installs."""
+
+    source: str
+    destination: str
+    mode: int
+    config: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What one elpack.toml describes."""
+
+    name: RpmName
+    date: dt.date
+    revision: int
+    packager: str
+    layout: str
+    prefix: str
+    index: str
+    application: Application
+    first_party: tuple[FirstParty, ...]
+    targets: tuple[TargetChoice, ...]
+    policies: tuple[tuple[NormalizedName, Policy], ...]
+    assets: tuple[AssetFile, ...]
+
+    def first_party_names(self) -> frozenset[NormalizedName]:
+        """Return the names of all dists that are compiled from their own source."""
+        return frozenset(dist.name for dist in self.first_party)
+
+
+def parse_release(text: str, file: str = "elpack.toml") -> Release:
+    """Read a release file. Raises `ConfigError` that holds every mistake, each with file and key."""
+    try:
+        root = parse_toml(file, text)
+    except ValueError as error:
+        raise ConfigError(Problem(str(error), where=file)) from error
+    release = _release(root)
+    root.done()
+    if root.problems:
+        raise ConfigError(*sorted(root.problems, key=lambda problem: problem.where))
+    return release
+
+
+def _release(root: Table) -> Release:
+    head = root.table("release")
+    name = head.parsed("name", rpm_name)
+    release = Release(
+        name=name or rpm_name("unnamed"),
+        date=_date(head),
+        revision=_positive(head, "revision", 1),
+        packager=head.parsed("packager", _matching(_PACKAGER, "Name <mail@address>")) or "",
+        layout=head.parsed("layout", _one_of(LAYOUTS), "stack") or "",
+        prefix=head.parsed("prefix", _matching(_PREFIX, "/opt/<name>"), f"/opt/{name}") or "",
+        index=head.parsed("index", _index, "https://pypi.org/simple/") or "",
+        application=_application(root.table("application")),
+        first_party=_first_party(root.table("first-party")),
+        targets=_targets(root.table("targets")),
+        policies=_policies(root.table("policy")),
+        assets=tuple(_asset(table) for table in root.tables("asset")),
+    )
+    head.done()
+    if release.application.name not in release.first_party_names():
+        root.problem("application.name", f"{release.application.name} has no entry under [first-party]")
+    return release
+
+
+def _application(table: Table) -> Application:
+    name = table.parsed("name", dist_name) or dist_name("unnamed")
+    application = Application(
+        name=name,
+        lock=table.parsed("lock", _relative, "uv.lock") or "",
+        extras=frozenset(dist_name(extra) for extra in table.strings("extras")),
+        rpm=table.parsed("rpm", rpm_name, str(name)) or rpm_name("unnamed"),
+        provides=tuple(_each(table, "provides", rpm_name)),
+        expose=tuple(_each(table, "expose", _matching(_COMMAND, "a command's name"))),
+    )
+    table.done()
+    return application
+
+
+def _first_party(table: Table) -> tuple[FirstParty, ...]:
+    return tuple(
+        sorted((_one_first_party(name, entry) for name, entry in table.named_tables()), key=lambda d: d.name)
+    )
+
+
+def _one_first_party(name: str, table: Table) -> FirstParty:
+    try:
+        normalised = dist_name(name)
+    except ValueError as error:
+        table.problem("", str(error))
+        normalised = dist_name("unnamed")
+    dist = FirstParty(
+        name=normalised,
+        version=table.parsed("version", parse_version) if table.has("version") else None,
+        sha256=Sha256(table.parsed("sha256", _matching(_SHA256, "64 hexadecimal digits")) or "")
+        if table.has("sha256")
+        else None,
+        path=table.get("path", str, ""),
+        git=table.get("git", str, ""),
+        tag=table.get("tag", str, ""),
+    )
+    if bool(dist.git) != bool(dist.tag):
+        table.problem("git", "git and tag belong together")
+    if dist.git and dist.path:
+        table.problem("path", "a source is either a path or a git tag, not both")
+    table.done()
+    return dist
+
+
+def _targets(table: Table) -> tuple[TargetChoice, ...]:
+    choices = []
+    for name, entry in table.named_tables():
+        if name not in known_targets():
+            entry.problem("", "unknown target", fix=f"known targets: {', '.join(known_targets())}")
+            continue
+        choices.append(read_target_choice(name, entry))
+        entry.done()
+    if not table.values:
+        table.problem("", "no target is named", fix="add [targets.el9]")
+    return tuple(choices)
+
+
+def _policies(table: Table) -> tuple[tuple[NormalizedName, Policy], ...]:
+    policies = {}
+    for key in table.values:
+        policy = table.parsed(key, _policy)
+        if policy is not None:
+            policies[dist_name(key)] = policy
+    return tuple(sorted(policies.items()))
+
+
+def _asset(table: Table) -> AssetFile:
+    asset = AssetFile(
+        source=table.parsed("source", _relative) or "",
+        destination=table.parsed("destination", _absolute) or "",
+        mode=int(table.parsed("mode", _mode, "0644") or 0),
+        config=table.get("config", bool, False),
+    )
+    table.done()
+    return asset
+
+
+def _each(table: Table, key: str, parse: Callable[[str], T]) -> Iterator[T]:
+    for text in table.strings(key):
+        try:
+            yield parse(text)
+        except ValueError as error:
+            table.problem(key, str(error))
+
+
+def _date(table: Table) -> dt.date:
+    date = table.get("date", dt.date)
+    if isinstance(date, dt.datetime):
+        table.problem("date", "expected a date without a time, such as 2026-11-01")
+    return date
+
+
+def _positive(table: Table, key: str, default: int) -> int:
+    value = table.get(key, int, default)
+    if value < 1:
+        table.problem(key, f"expected 1 or more, found {value}")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], form: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not pattern.match(text):
+            raise ValueError(f"{text!r} is not of the form {form}")
+        return text
+
+    return parse
+
+
+def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"{text!r} is not one of: {', '.join(names)}")
+        return text
+
+    return parse
+
+
+def _policy(text: str) -> Policy:
+    return Policy(_one_of(tuple(Policy))(text))
+
+
+def _index(text: str) -> str:
+    if not text.startswith("https://") or "@" in text:
+        raise ValueError("an index is an https URL without credentials (those belong into ~/.netrc)")
+    return text.rstrip("/") + "/"
+
+
+def _relative(text: str) -> str:
+    path = PurePosixPath(text)
+    if not text or path.is_absolute() or ".." in path.parts or not _PLAIN_PATH.match(text):
+        raise ValueError(f"{text!r} is not a plain relative path below the release file")
+    return text
+
+
+def _absolute(text: str) -> str:
+    path = PurePosixPath(text)
+    if not path.is_absolute() or ".." in path.parts or not _PLAIN_PATH.match(text):
+        raise ValueError(f"{text!r} is not a plain absolute path")
+    return text
+
+
+def _mode(text: str) -> str:
+    if not re.fullmatch(r"0[0-7]{3}", text):
+        raise ValueError(f"{text!r} is not a file mode such as 0644")
+    return str(int(text, 8))

@@ -1,0 +1,141 @@
+"""What only a human knows about a dist: specs/overrides/<dist>.toml, each entry with its reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.errors import ConfigError, Problem
+from elpack.model import Policy
+from elpack.naming import dist_name, rpm_name
+from elpack.tables import Table, parse_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+    from elpack.naming import RpmName
+
+_ENVIRONMENT = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
+_VALUE = re.compile(r"[A-Za-z0-9_./:=,+-]*\Z")
+_PATH = re.compile(r"[A-Za-z0-9_./+-]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    """A value that a human set, and why."""
+
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Everything that a human decided for one dist.
+
+    drop: paths below the prefix that are left out. keep_source: paths below site-packages that are not
+    byte-compiled. build_env: NAME=value for the build. build_requires: RPMs of the target. build_dists: dists of
+    the closure that the build needs in the closure's version. skip_import: modules left out of the import check.
+    """
+
+    name: NormalizedName
+    policy: Reasoned | None = None
+    licence: Reasoned | None = None
+    native: Reasoned | None = None
+    drop: tuple[Reasoned, ...] = ()
+    keep_source: tuple[Reasoned, ...] = ()
+    build_env: tuple[Reasoned, ...] = ()
+    build_requires: tuple[Reasoned, ...] = ()
+    build_dists: tuple[Reasoned, ...] = ()
+    skip_import: tuple[Reasoned, ...] = ()
+
+
+def parse_overrides(files: Mapping[str, str]) -> dict[NormalizedName, Override]:
+    """Read override files, given as file name to text. Raises `ConfigError` with every mistake in all of them."""
+    overrides: dict[NormalizedName, Override] = {}
+    problems: list[Problem] = []
+    for file, text in sorted(files.items()):
+        try:
+            table = parse_toml(file, text)
+            name = dist_name(file.rsplit("/", 1)[-1].removesuffix(".toml"))
+        except ValueError as error:
+            problems.append(Problem(str(error), where=file))
+            continue
+        overrides[name] = _override(name, table)
+        table.done()
+        problems += table.problems
+    if problems:
+        raise ConfigError(*problems)
+    return overrides
+
+
+def _override(name: NormalizedName, table: Table) -> Override:
+    return Override(
+        name=name,
+        policy=_one(table, "policy", "use", lambda text: str(Policy(text))),
+        licence=_one(table, "licence", "expression", _licence),
+        native=_one(table, "native", "is", _yes_or_no),
+        drop=_many(table, "drop", "path", _matching(_PATH)),
+        keep_source=_many(table, "no-bytecompile", "path", _matching(_PATH)),
+        build_env=_many(table, "build-env", "set", _assignment),
+        build_requires=_many(table, "build-requires", "rpm", rpm_name),
+        build_dists=_many(table, "build-with", "dist", dist_name),
+        skip_import=_many(table, "no-import", "module", _matching(_PATH)),
+    )
+
+
+def _one(table: Table, key: str, inner: str, parse: Parser) -> Reasoned | None:
+    return _reasoned(table.table(key), inner, parse) if table.has(key) else None
+
+
+def _many(table: Table, key: str, inner: str, parse: Parser) -> tuple[Reasoned, ...]:
+    entries = (_reasoned(entry, inner, parse) for entry in table.tables(key))
+    return tuple(entry for entry in entries if entry is not None)
+
+
+def _reasoned(table: Table, inner: str, parse: Parser) -> Reasoned | None:
+    value = table.parsed(inner, parse)
+    reason = table.get("reason", str)
+    if not reason.strip() and "reason" in table.values:
+        table.problem("reason", "an override needs a reason that its next reader can weigh")
+    table.done()
+    return Reasoned(str(value), " ".join(reason.split())) if value is not None else None
+
+
+def _matching(pattern: re.Pattern[str]) -> Parser:
+    def parse(text: str) -> str:
+        if not pattern.match(text) or ".." in text:
+            raise ValueError(f"{text!r} holds characters that a spec would have to quote")
+        return text
+
+    return parse
+
+
+def _licence(text: str) -> str:
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise ValueError(f"{text!r} is not an SPDX licence expression: {error}") from error
+
+
+def _yes_or_no(text: str) -> str:
+    if text not in {"yes", "no"}:
+        raise ValueError(f"{text!r} is neither yes nor no")
+    return text
+
+
+def _assignment(text: str) -> str:
+    name, equals, value = text.partition("=")
+    if not equals or not _ENVIRONMENT.match(name) or not _VALUE.match(value):
+        raise ValueError(f"{text!r} is not of the form NAME=value")
+    return text
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Parser = Callable[[str], RpmName] | Callable[[str], NormalizedName] | Callable[[str], str]

@@ -1,0 +1,38 @@
+"""Everything that the planner may look at, gathered by the pipeline before it plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+    from elpack.config import Release
+    from elpack.model import SdistFacts, SelectedDist, Selection, Target, WheelFacts
+    from elpack.overrides import Override
+    from elpack.plan.model import Source
+    from elpack.plan.policy import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The whole input of a plan; equal inputs give equal plans.
+
+    chosen: the file of each dist of the closure. build: the dists of the build lock that the target needs, and
+    chosen_build their files. facts: what each chosen file holds, by sha256. assets: the release's own files,
+    by path below the release file.
+    """
+
+    release: Release
+    target: Target
+    selection: Selection
+    chosen: Mapping[NormalizedName, Choice]
+    build: tuple[SelectedDist, ...]
+    chosen_build: Mapping[NormalizedName, Choice]
+    facts: Mapping[str, WheelFacts | SdistFacts]
+    overrides: Mapping[NormalizedName, Override]
+    assets: Mapping[str, Source] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()

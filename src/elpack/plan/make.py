@@ -1,0 +1,163 @@
+"""The planner: all inputs in, one immutable plan out. Pure; the same inputs give the same plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from elpack import __version__
+from elpack.model import Policy, SdistFacts
+from elpack.naming import Evr, dist_name, parse_version, rpm_name, rpm_version
+from elpack.plan.model import InstalledFile, Licence, Package, Plan, Role, Source
+from elpack.plan.packages import (
+    MACROS,
+    RUNTIME,
+    build_requirements,
+    buildroot_package,
+    release_tag,
+    stack_node,
+    stack_package,
+)
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from elpack.plan.facts import Inputs
+    from elpack.plan.model import NodeId
+
+INSTALLER = dist_name("installer")
+OWN_LICENCE = Licence("MIT", "elpack's own")
+
+
+def make_plan(inputs: Inputs) -> Plan:
+    """Decide everything about a release for one target.
+
+    Dists without a usable file are left out; `elpack.checks` reports them, so a plan with findings is never
+    carried out.
+    """
+    packages = [_macros(inputs), _runtime(inputs)]
+    packages += [package for dist in inputs.build if (package := buildroot_package(inputs, dist))]
+    packages += [package for dist in inputs.selection.dists if (package := stack_package(inputs, dist))]
+    closures = _closures(packages)
+    packages = [_with_waits(inputs, package, closures) for package in packages]
+    packages = [_with_assets(inputs, package) for package in packages]
+    root = inputs.selection.by_name()[inputs.selection.root]
+    return Plan(
+        release=inputs.release.name,
+        version=str(root.version),
+        target=inputs.target,
+        packages=tuple(sorted(packages, key=lambda package: package.node)),
+        root=stack_node(root.name),
+        notices=inputs.notices,
+    )
+
+
+def _with_waits(inputs: Inputs, package: Package, closures: dict[NodeId, frozenset[NodeId]]) -> Package:
+    """Add what the build root of a package holds.
+
+    An import check needs the dist's own requirements there. Where a dist requires itself in a circle, they
+    cannot come before it: the check is left to the smoke test, and the spec says so.
+    """
+    if package.role is Role.MACROS:
+        return package
+    if package.policy is Policy.WHEEL:
+        return replace(package, waits_for=(MACROS,))
+    facts = inputs.facts[package.sources[0].sha256]
+    if not isinstance(facts, SdistFacts):
+        return package
+    rpms, dists = build_requirements(inputs, package, facts)
+    if package.node in closures[package.node]:
+        note = "not imported in %check: it requires itself in a circle, so its requirements cannot be built before it"
+        package = replace(package, modules=(), notes=(*package.notes, note))
+    needs = package.needs if package.modules and package.role.published else ()
+    return replace(package, build_requires=tuple(rpms), waits_for=(MACROS, *dists, *needs))
+
+
+def _with_assets(inputs: Inputs, package: Package) -> Package:
+    """Give the application's package the files that the release file adds to it."""
+    if package.role is not Role.APPLICATION:
+        return package
+    files = []
+    for asset in inputs.release.assets:
+        files.append(InstalledFile(asset.source.rsplit("/", 1)[-1], asset.destination, asset.mode, asset.config))
+    sources = tuple(inputs.assets[asset.source] for asset in inputs.release.assets)
+    return replace(package, installed=tuple(files), sources=(*package.sources, *sources))
+
+
+def _closures(packages: list[Package]) -> dict[NodeId, frozenset[NodeId]]:
+    """Return what each package needs, directly or not; a package is in its own closure only if there is a circle."""
+    needs = {package.node: package.needs for package in packages}
+    closures = {}
+    for node, direct in needs.items():
+        seen: set[NodeId] = set()
+        queue = list(direct)
+        while queue:
+            current = queue.pop()
+            if current not in seen:
+                seen.add(current)
+                queue += needs.get(current, ())
+        closures[node] = frozenset(seen)
+    return closures
+
+
+def _macros(inputs: Inputs) -> Package:
+    """Return the package with elpack's own rpm macros; it carries the installer wheel, which installs all others."""
+    installer = inputs.chosen_build[INSTALLER].file
+    sources = (Source(installer.filename, installer.sha256, installer.url),) if installer else ()
+    return _own(
+        inputs,
+        node=MACROS,
+        role=Role.MACROS,
+        name="elpack-rpm-macros",
+        version=__version__,
+        summary="RPM macros that turn wheels and sdists into packages",
+        template="macros.spec.j2",
+        sources=sources,
+        generated=tuple((name, _asset(name)) for name in ("macros.elpack", "elpack_buildroot.py")),
+        requires=(inputs.target.python_rpm,),
+    )
+
+
+def _runtime(inputs: Inputs) -> Package:
+    """Return the package that owns the private prefix, which is a venv in form (PEP 405)."""
+    release, target = inputs.release, inputs.target
+    folder = target.interpreter.rpartition("/")[0]
+    pyvenv = f"home = {folder}\ninclude-system-site-packages = false\nversion = {target.python}\n"
+    return _own(
+        inputs,
+        node=RUNTIME,
+        role=Role.RUNTIME,
+        name=f"{release.name}-python{target.python}",
+        version=target.python,
+        summary=f"Private Python {target.python} environment of {release.name}",
+        template="runtime.spec.j2",
+        generated=(("pyvenv.cfg", pyvenv),),
+        requires=(target.python_rpm,),
+        waits_for=(MACROS,),
+    )
+
+
+def _own(inputs: Inputs, *, name: str, version: str, **rest: object) -> Package:
+    return Package(
+        dist=_no_dist(),
+        upstream_version=version,
+        policy=Policy.WHEEL,
+        reason="elpack's own",
+        rpm=rpm_name(name),
+        evr=Evr(0, rpm_version(parse_version(version)), release_tag(inputs)),
+        noarch=True,
+        licence=OWN_LICENCE,
+        url="https://pypi.org/project/elpack/",
+        date=inputs.release.date,
+        prefix=inputs.release.prefix,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def _no_dist() -> NormalizedName:
+    return dist_name("elpack")
+
+
+def _asset(name: str) -> str:
+    return resources.files("elpack.assets").joinpath(name).read_text()

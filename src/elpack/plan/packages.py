@@ -1,0 +1,209 @@
+"""One package of each kind, made of the facts about its dist: names, requirements, sources, reasons."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from elpack.escape import one_line, safe_url
+from elpack.licences import licence_of
+from elpack.model import SdistFacts, WheelFacts
+from elpack.naming import Evr, dist_name, rpm_name, rpm_version
+from elpack.overrides import Override
+from elpack.plan.model import BuildRequire, Licence, NodeId, Package, Role, Source
+from elpack.plan.paths import vendored_sonames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from elpack.model import CoreMetadata, SelectedDist, Target
+    from elpack.naming import RpmName
+    from elpack.plan.facts import Inputs
+    from elpack.plan.policy import Choice
+
+SUMMARY_LIMIT = 79
+MACROS = NodeId("macros")
+RUNTIME = NodeId("runtime")
+NO_LICENCE = Licence("", "nothing in its metadata names one")
+
+
+def stack_node(name: NormalizedName) -> NodeId:
+    """Return the node of a dist in the private prefix."""
+    return NodeId(f"stack/{name}")
+
+
+def buildroot_node(name: NormalizedName) -> NodeId:
+    """Return the node of a build requirement."""
+    return NodeId(f"buildroot/{name}")
+
+
+def stack_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
+    """Return the package of one dist of the closure, or None where the dist has no file (the checker tells)."""
+    choice = inputs.chosen[dist.name]
+    facts = _facts(inputs, choice)
+    if facts is None:
+        return None
+    release, override = inputs.release, _override(inputs, dist.name)
+    role = Role.THIRD_PARTY
+    if dist.name in release.first_party_names():
+        role = Role.APPLICATION if dist.name == release.application.name else Role.FIRST_PARTY
+    package = _package(inputs, dist, choice, facts)
+    return replace(
+        package,
+        node=stack_node(dist.name),
+        role=role,
+        rpm=release.application.rpm if role is Role.APPLICATION else stack_rpm(inputs, dist.name),
+        prefix=release.prefix,
+        date=package.date if role is Role.THIRD_PARTY else release.date,
+        needs=(RUNTIME, *(stack_node(name) for name in dist.requires)),
+        provides=tuple(release.application.provides) if role is Role.APPLICATION else (),
+        expose=release.application.expose if role is Role.APPLICATION else (),
+        drop=tuple(entry.value for entry in override.drop),
+        keep_source=tuple(entry.value for entry in override.keep_source),
+        notes=_notes(override),
+    )
+
+
+def stack_rpm(inputs: Inputs, name: NormalizedName) -> RpmName:
+    """Return ``<release>-python3.12-<dist>``."""
+    return rpm_name(f"{inputs.release.name}-python{inputs.target.python}-{name}")
+
+
+def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
+    """Return the package of one dist of the build lock: Fedora-style, in the interpreter's own site-packages."""
+    choice = inputs.chosen_build[dist.name]
+    facts = _facts(inputs, choice)
+    if facts is None:
+        return None
+    package = _package(inputs, dist, choice, facts)
+    return replace(
+        package,
+        node=buildroot_node(dist.name),
+        role=Role.BUILDROOT,
+        rpm=rpm_name(f"python{inputs.target.python}-{dist.name}"),
+        prefix="/usr",
+        needs=tuple(buildroot_node(name) for name in runtime_needs(inputs, facts.metadata, dist.name)),
+        requires=(inputs.target.python_rpm,),
+        provides=(f"python{inputs.target.python}dist({dist.name}) = {dist_version(dist.version)}",),
+    )
+
+
+def runtime_needs(inputs: Inputs, metadata: CoreMetadata, name: NormalizedName) -> list[NormalizedName]:
+    """Return which dists of the build lock a dist requires at run time, by its own metadata on the target."""
+    known = {dist.name for dist in inputs.build}
+    wanted = {dist_name(need.name) for need in active(metadata.requires_dist, inputs.target)}
+    return sorted((wanted & known) - {name})
+
+
+def active(requirements: Iterable[str], target: Target) -> list[Requirement]:
+    """Return the PEP 508 requirements that hold on the target without any extra; malformed ones are left out."""
+    environment = {**target.marker_environment(), "extra": ""}
+    found = []
+    for text in requirements:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            found.append(requirement)
+    return found
+
+
+def dist_version(version: Version) -> str:
+    """Return a version as dist Provides spell it: rpm's form without trailing zeros, as EL9's generator does."""
+    text = str(rpm_version(version))
+    while text.endswith(".0"):
+        text = text[:-2]
+    return text
+
+
+def build_requirements(inputs: Inputs, package: Package, facts: SdistFacts) -> tuple[list[BuildRequire], list[NodeId]]:
+    """Return what a build from an sdist needs: the target's RPMs, and dists of the build lock."""
+    override = _override(inputs, package.dist)
+    rpms = []
+    if package.native:
+        rpms += [
+            BuildRequire("gcc", package.native),
+            BuildRequire(inputs.target.devel_rpm, "the interpreter's headers"),
+        ]
+    rpms += [BuildRequire(entry.value, entry.reason) for entry in override.build_requires]
+    wanted = {dist_name(need.name) for need in active(facts.build_requires, inputs.target)}
+    wanted |= {dist_name("pip")}
+    if facts.backend.startswith("setuptools"):
+        wanted |= {dist_name("setuptools"), dist_name("wheel")}
+    wanted |= {dist_name(entry.value) for entry in override.build_dists}
+    known = {dist.name for dist in inputs.build}
+    return rpms, [buildroot_node(name) for name in sorted(wanted & known)]
+
+
+def _package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: WheelFacts | SdistFacts) -> Package:
+    """Return what is the same for every package that comes of a dist; the caller fills in its place."""
+    assert choice.file is not None  # noqa: S101 - the caller looked at its facts
+    override = _override(inputs, dist.name)
+    metadata = facts.metadata
+    wheel = facts if isinstance(facts, WheelFacts) else None
+    sdist = facts if isinstance(facts, SdistFacts) else None
+    native = _native(sdist, override) if sdist else ""
+    uploaded = choice.file.uploaded
+    return Package(
+        node=MACROS,
+        role=Role.MACROS,
+        dist=dist.name,
+        upstream_version=metadata.version,
+        policy=choice.policy,
+        reason=choice.reason,
+        rpm=rpm_name(str(dist.name)),
+        evr=Evr(dist.version.epoch, rpm_version(dist.version), release_tag(inputs)),
+        noarch=wheel.filename.endswith("-none-any.whl") if wheel else not native,
+        summary=one_line(metadata.summary.rstrip(". "), SUMMARY_LIMIT) or f"Python distribution {dist.name}",
+        licence=licence_of(metadata, override) or NO_LICENCE,
+        url=safe_url(metadata.home_page) or f"https://pypi.org/project/{dist.name}/",
+        date=dt.datetime.fromtimestamp(uploaded, dt.UTC).date() if uploaded else inputs.release.date,
+        prefix="",
+        template="wheel.spec.j2" if wheel else "sdist.spec.j2",
+        sources=(Source(choice.file.filename, choice.file.sha256, choice.file.url),),
+        folder=sdist.folder if sdist else "",
+        native=native,
+        modules=_modules(sdist, override) if sdist else (),
+        licence_files=sdist.licence_files if sdist else (),
+        vendored_sonames=vendored_sonames(wheel) if wheel else (),
+        build_env=tuple(entry.value for entry in override.build_env),
+    )
+
+
+def release_tag(inputs: Inputs) -> str:
+    """Return the Release of every RPM of a plan, dist tag included."""
+    return f"{inputs.release.revision}{inputs.target.dist_tag}"
+
+
+def _native(facts: SdistFacts, override: Override) -> str:
+    if override.native is None:
+        return facts.native
+    return override.native.reason if override.native.value == "yes" else ""
+
+
+def _modules(facts: SdistFacts, override: Override) -> tuple[str, ...]:
+    skipped = {entry.value for entry in override.skip_import}
+    return tuple(module for module in facts.modules if module not in skipped)
+
+
+def _notes(override: Override) -> tuple[str, ...]:
+    notes = [f"{entry.value} is left out: {entry.reason}" for entry in override.drop]
+    notes += [f"{entry.value} is not byte-compiled: {entry.reason}" for entry in override.keep_source]
+    notes += [f"{entry.value}: {entry.reason}" for entry in override.build_env]
+    notes += [f"{entry.value} is not imported in %check: {entry.reason}" for entry in override.skip_import]
+    return tuple(notes)
+
+
+def _facts(inputs: Inputs, choice: Choice) -> WheelFacts | SdistFacts | None:
+    return inputs.facts[choice.file.sha256] if choice.file is not None else None
+
+
+def _override(inputs: Inputs, name: NormalizedName) -> Override:
+    return inputs.overrides.get(name) or Override(name)

@@ -1,0 +1,122 @@
+"""Wheel or sdist: chooses for each third-party dist which locked file becomes its RPM, and says why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from elpack.model import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.tags import Tag
+
+    from elpack.model import RemoteFile, SelectedDist, Target
+
+    Ranks = Mapping[Tag, int]
+
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
+_LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
+_OLDEST_GLIBC_MINOR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The file that a dist is packaged from; `problem` says why there is none."""
+
+    policy: Policy
+    file: RemoteFile | None
+    reason: str
+    problem: str = ""
+
+
+def target_tags(target: Target) -> Ranks:
+    """Return the wheel tags (PEP 425, 600) that run on the target, each with its rank; 0 is the best."""
+    major, newest = target.glibc
+    platforms = []
+    for minor in range(newest, _OLDEST_GLIBC_MINOR - 1, -1):
+        platforms.append(f"manylinux_{major}_{minor}_{target.arch}")
+        if legacy := _LEGACY.get((major, minor)):
+            platforms.append(f"{legacy}_{target.arch}")
+    platforms.append(f"linux_{target.arch}")
+    version = tuple(int(part) for part in target.python.split("."))
+    tags = [
+        *cpython_tags(version, [f"cp{target.python_nodot}"], platforms),
+        *compatible_tags(version, f"cp{target.python_nodot}", platforms),
+    ]
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def choose_file(
+    dist: SelectedDist, target: Target, ranks: Ranks, *, compile_it: str = "", first_party: bool = False
+) -> Choice:
+    """Choose a dist's file for a target whose `target_tags` are given.
+
+    First-party dists, and those with a reason to `compile_it`, come from their sdist; all others from the best wheel
+    that the lock pins for the target, else from the sdist.
+    """
+    if first_party:
+        return _sdist(dist, "first-party: compiled from its own source")
+    if compile_it:
+        return _sdist(dist, f"switched to sdist: {compile_it}")
+    wheel = best_wheel(dist.wheels, ranks)
+    if wheel is not None:
+        kind = "pure wheel" if wheel.filename.endswith("-none-any.whl") else "binary wheel within the target's glibc"
+        return Choice(Policy.WHEEL, wheel, f"the lock pins a {kind}")
+    return _sdist(dist, why_no_wheel(dist.wheels, target))
+
+
+def best_wheel(wheels: tuple[RemoteFile, ...], ranks: Ranks) -> RemoteFile | None:
+    """Return the wheel that an installer on the target would take, or None."""
+    ranked = []
+    for wheel in wheels:
+        tags, build = _tags(wheel)
+        fitting = [ranks[tag] for tag in tags if tag in ranks]
+        if fitting:
+            ranked.append((min(fitting), tuple(-number for number in build), wheel.filename, wheel))
+    return min(ranked)[-1] if ranked else None
+
+
+def why_no_wheel(wheels: tuple[RemoteFile, ...], target: Target) -> str:
+    """Return why none of the wheels serves the target; a glibc that is too new is told from a missing platform."""
+    if not wheels:
+        return "the lock pins no wheel"
+    too_new = sorted(
+        {
+            (int(found[1]), int(found[2]))
+            for wheel in wheels
+            if _speaks_python(wheel, target)
+            for found in _MANYLINUX.finditer(wheel.filename)
+            if target.arch in wheel.filename
+        }
+    )
+    if too_new:
+        need = ".".join(map(str, too_new[0]))
+        have = ".".join(map(str, target.glibc))
+        return f"its wheels need glibc {need}, the target has {have}"
+    return f"the lock pins no wheel for CPython {target.python} on {target.arch}"
+
+
+def _sdist(dist: SelectedDist, reason: str) -> Choice:
+    if dist.sdist is None:
+        return Choice(Policy.SDIST, None, reason, problem=f"{reason}, and there is no sdist")
+    return Choice(Policy.SDIST, dist.sdist, reason)
+
+
+def _tags(wheel: RemoteFile) -> tuple[frozenset[Tag], tuple[int, ...]]:
+    try:
+        _, _, build, tags = parse_wheel_filename(wheel.filename)
+    except InvalidWheelFilename:
+        return frozenset(), ()
+    return tags, build[:1] if build else (0,)  # type: ignore[return-value]
+
+
+def _speaks_python(wheel: RemoteFile, target: Target) -> bool:
+    wanted = {f"cp{target.python_nodot}", "py3", "cp3"}
+    tags, _ = _tags(wheel)
+    return any(tag.interpreter in wanted or tag.abi == "abi3" for tag in tags)
