@@ -1,0 +1,251 @@
+"""uv.lock, read once into typed values. Nothing is selected here; `selection` does that."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from elpack.errors import LockError, Problem
+from elpack.model import ConflictItem, LockedDist, LockEdge, RemoteFile, Sha256, SourceKind, UvLock
+from elpack.naming import dist_name, parse_version
+from elpack.tables import Table, parse_toml
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+KNOWN_VERSION = 1
+KNOWN_REVISION = 5
+"""The newest revision that this reader was tested with; uv 0.13 writes it.
+
+uv itself reads locks of a later revision and ignores what it does not understand. A package built from a
+half-understood lock would not be what the lock froze, so a later revision is refused here until it was looked at.
+"""
+
+_SOURCES = {
+    "registry": SourceKind.REGISTRY,
+    "editable": SourceKind.EDITABLE,
+    "path": SourceKind.PATH,
+    "directory": SourceKind.PATH,
+    "git": SourceKind.GIT,
+    "url": SourceKind.URL,
+    "virtual": SourceKind.VIRTUAL,
+}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_SHA256 = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*\Z")
+_ENTRY = re.compile(r"\s*\[\[\s*package\s*\]\]")
+_URL = re.compile(r"[!-~]+\Z")
+
+
+def parse_uv_lock(text: str, path: str, *, loopback: bool = False) -> UvLock:
+    """Return the lock. `path` is only for messages; `loopback` lets http URLs of this very host pass, for tests.
+
+    Raises `LockError` with every problem, each with file and line of its entry.
+    """
+    try:
+        root = parse_toml(path, text)
+    except ValueError as error:
+        raise LockError(Problem(str(error), where=path, fix="uv lock")) from error
+    version, revision = _guard(root)
+    requires_python = root.parsed("requires-python", _specifiers)
+    supported = _markers(root, "supported-markers")
+    conflicts = tuple(_conflicts(root))
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if _ENTRY.match(line)]
+    entries = [entry for entry in root.get("package", list, []) if isinstance(entry, dict)]
+    dists = []
+    for index, values in enumerate(entries):
+        line = lines[index] if len(lines) == len(entries) else 1
+        table = Table(f"{path}:{line}", values, f"package {values.get('name', '?')}", root.problems)
+        if (dist := _dist(table, line, loopback=loopback)) is not None:
+            dists.append(dist)
+    _no_twins(root, dists)
+    if root.problems:
+        raise LockError(*root.problems)
+    return UvLock(path, version, revision, requires_python or SpecifierSet(), tuple(dists), supported, conflicts)
+
+
+def _guard(root: Table) -> tuple[int, int]:
+    version, revision = root.get("version", int), root.get("revision", int, 0)
+    if root.problems:
+        raise LockError(*root.problems)
+    if version != KNOWN_VERSION:
+        problem = Problem(
+            f"unknown lock version {version}; elpack reads version {KNOWN_VERSION}",
+            where=root.where("version"),
+            fix="update elpack, or lock with a uv that writes version 1",
+        )
+        raise LockError(problem)
+    if not 0 <= revision <= KNOWN_REVISION:
+        problem = Problem(
+            f"unknown lock revision {revision}; elpack knows revisions 0 to {KNOWN_REVISION}",
+            where=root.where("revision"),
+            why="a newer uv wrote this lock, and may have put something into it that must not be overlooked",
+            fix="update elpack, or lock with an older uv",
+        )
+        raise LockError(problem)
+    return version, revision
+
+
+def _no_twins(root: Table, dists: list[LockedDist]) -> None:
+    seen: dict[tuple[object, ...], LockedDist] = {}
+    for dist in dists:
+        first = seen.setdefault((dist.name, dist.version, dist.source_value), dist)
+        if first is not dist:
+            what = f"{dist.name} {dist.version} is there twice, first at line {first.line}"
+            root.problems.append(Problem(what, where=f"{root.file}:{dist.line}", fix="uv lock"))
+
+
+def _dist(table: Table, line: int, *, loopback: bool) -> LockedDist | None:
+    name = table.parsed("name", dist_name)
+    version = table.parsed("version", parse_version) if table.has("version") else None
+    source = _source(table)
+    if name is None or source is None:
+        return None
+    kind, value = source
+    registry = kind is SourceKind.REGISTRY
+    if registry and version is None:
+        table.problem("version", "this key is required", fix="uv lock")
+    optional = table.table("optional-dependencies")
+    metadata = table.table("metadata")
+    declared = tuple(_declared(entry) for entry in metadata.tables("requires-dist"))
+    files = [_file(wheel, loopback=loopback) for wheel in table.tables("wheels")] if registry else []
+    return LockedDist(
+        name=name,
+        version=version,
+        source=kind,
+        source_value=value,
+        line=line,
+        sdist=_file(table.table("sdist"), loopback=loopback) if registry and table.has("sdist") else None,
+        wheels=tuple(file for file in files if file is not None),
+        requires=_edges(table, "dependencies"),
+        optional={extra: _edges(optional, extra) for extra in map(_as_name, optional.values)},
+        resolution_markers=_markers(table, "resolution-markers"),
+        declared=declared if table.has("metadata") else None,
+        extras=frozenset(map(_as_name, (*metadata.strings("provides-extras"), *optional.values))),
+    )
+
+
+def _as_name(text: str) -> NormalizedName:
+    # uv writes normalised names; anything else cannot be met by an edge and stays unused.
+    return text  # type: ignore[return-value]
+
+
+def _source(table: Table) -> tuple[SourceKind, str] | None:
+    values = table.table("source").values
+    known = [key for key in _SOURCES if isinstance(values.get(key), str)]
+    if len(known) != 1:
+        table.problem("source", f"unknown kind of source: {', '.join(values) or 'none'}", fix="uv lock")
+        return None
+    kind, value = _SOURCES[known[0]], values[known[0]]
+    if kind is SourceKind.REGISTRY and "://" not in value:
+        kind = SourceKind.PATH  # a flat index in a folder of the machine that locked
+    return kind, value
+
+
+def _edges(table: Table, key: str) -> tuple[LockEdge, ...]:
+    edges = []
+    for entry in table.tables(key):
+        name = entry.parsed("name", dist_name)
+        source = _source(entry) if entry.has("source") else None
+        edge = LockEdge(
+            name=name or _as_name(""),
+            version=entry.parsed("version", parse_version) if entry.has("version") else None,
+            extras=frozenset(map(_as_name, entry.strings("extra"))),
+            marker=entry.parsed("marker", parse_marker) if entry.has("marker") else None,
+            source_value=source[1] if source else None,
+        )
+        edges.append(edge)
+    return tuple(edges)
+
+
+def _file(table: Table, *, loopback: bool) -> RemoteFile | None:
+    before = len(table.problems)
+    url, digest = table.get("url", str, ""), table.get("hash", str, "")
+    match = _SHA256.match(digest)
+    if match is None:
+        found = f"found {digest.partition(':')[0]}" if digest else "found none"
+        table.problem(
+            "hash", f"a sha256 is needed to trust this file, {found}", fix="lock from an index that gives sha256"
+        )
+    if (reason := _url_refused(url, loopback=loopback)) is not None:
+        table.problem("url", reason, fix="lock from an index that serves https")
+    filename = unquote(url.partition("#")[0].partition("?")[0].rpartition("/")[2])
+    if not _FILENAME.match(filename):
+        table.problem("url", f"{filename!r} is not a file name of a distribution")
+    size = table.get("size", int) if table.has("size") else None
+    uploaded = next((table.parsed(key, _epoch) for key in ("upload-time", "upload_time") if table.has(key)), None)
+    if match is None or len(table.problems) > before:
+        return None
+    return RemoteFile(filename, url, Sha256(match[1]), size, uploaded)
+
+
+def _url_refused(url: str, *, loopback: bool) -> str | None:
+    if not url:
+        return "the file has no URL, it lies on the machine that locked"
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"{url!r} is not a URL: {error}"
+    if loopback and parts.scheme == "http" and parts.hostname in _LOOPBACK:
+        return None
+    if parts.scheme != "https" or not parts.hostname or not _URL.match(url):
+        return f"only https URLs are fetched, found {url!r}"
+    return None
+
+
+def _declared(entry: Table) -> str:
+    """Return one line of requires-dist as PEP 508; a source of uv's own becomes a direct reference."""
+    name, specifier = entry.get("name", str), entry.get("specifier", str, "")
+    extras = ",".join(entry.strings("extras"))
+    marker = entry.get("marker", str, "")
+    direct = next((f" @ {entry.values[key]}" for key in _SOURCES if key != "registry" and key in entry.values), "")
+    return f"{name}[{extras}]{direct or specifier}" + (f" ; {marker}" if marker else "")
+
+
+def _conflicts(root: Table) -> list[frozenset[ConflictItem]]:
+    sets = []
+    for index, items in enumerate(root.get("conflicts", list, [])):
+        holder = Table(root.file, {"set": items}, f"conflicts[{index}]", root.problems)
+        found = []
+        for item in holder.tables("set"):
+            package = item.parsed("package", dist_name) or _as_name("")
+            found.append(ConflictItem(package, item.get("extra", str, ""), item.get("group", str, "")))
+        sets.append(frozenset(found))
+    return sets
+
+
+def _markers(table: Table, key: str) -> tuple[Marker, ...]:
+    markers = []
+    for index, text in enumerate(table.strings(key)):
+        try:
+            markers.append(parse_marker(text))
+        except ValueError as error:
+            table.problem(f"{key}[{index}]", str(error))
+    return tuple(markers)
+
+
+@lru_cache(maxsize=4096)
+def parse_marker(text: str) -> Marker:
+    """Return the PEP 508 marker. Raises ValueError with the text when it is none."""
+    try:
+        return Marker(text)
+    except InvalidMarker as error:
+        raise ValueError(f"{text!r} is not an environment marker") from error
+
+
+def _specifiers(text: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(f"{text!r} is not a version specifier") from error
+
+
+def _epoch(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
