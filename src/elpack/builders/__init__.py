@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A dnf repository that a build root may draw from: its id, and a folder or URL that holds repodata/."""
+    """A dnf repository that a build root may draw from: its id, and a folder or URL that holds repodata/.
+
+    gpgkey: URL of the key that signs its packages; a repository behind a URL is not used without one.
+    """
 
     id: str
     location: str
     priority: int = 99
+    gpgkey: str = ""
 
 
 @dataclass(frozen=True, slots=True)

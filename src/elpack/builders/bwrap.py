@@ -1,0 +1,104 @@
+"""Builds with nothing but root, dnf, overlayfs and bubblewrap: for hosts that have no mock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.builders import Built
+from elpack.builders.environment import TOPDIR, rpmbuild
+from elpack.builders.logs import relevant
+from elpack.builders.reproduce import write_script
+from elpack.builders.roots import Roots
+from elpack.builders.sandbox import sandboxed
+from elpack.builders.staging import collect, stage
+from elpack.errors import BuildError, DiskFullError, PrivilegeError, Problem
+from elpack.run import run
+from elpack.tools.dnf import Dnf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from elpack.builders import BuildJob, Repository
+    from elpack.builders.roots import CleanRoot
+    from elpack.model import Target
+    from elpack.run import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class BwrapBuilder:
+    """A `Builder`. `repositories` are the target's own, from which the base root is made.
+
+    extra are elpack's: build requirements and finished packages. Their content may change between builds.
+    work holds the base roots, dnf's cache and what is being built.
+    """
+
+    target: Target
+    repositories: tuple[Repository, ...]
+    work: Path
+    runner: Runner = run
+    extra: tuple[Repository, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the builder's name."""
+        return "bwrap"
+
+    def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
+        """Build the jobs one after the other in one clean root; see `Builder.build`."""
+        if os.geteuid() != 0:
+            fix = "run it with sudo, or install mock and use --builder mock"
+            raise PrivilegeError(Problem("the bwrap builder needs root to make build roots", fix=fix))
+        with self.roots().clean_root() as root:
+            self._install(root, jobs)
+            return tuple(self._build_one(root, job, out) for job in jobs)
+
+    def roots(self) -> Roots:
+        """Return the build roots, whose base this target's repositories fill."""
+        return Roots(self._dnf(self.repositories), self.target.buildroot, self.work, self.runner)
+
+    def _dnf(self, repositories: tuple[Repository, ...]) -> Dnf:
+        work = self.work / "dnf"
+        return Dnf(repositories, self.target.arch, str(self.target.el), work, BuildError, self.runner)
+
+    def _install(self, root: CleanRoot, jobs: Sequence[BuildJob]) -> None:
+        requires = sorted({requirement for job in jobs for requirement in job.requires})
+        if requires:
+            log = jobs[0].log.with_suffix(".root.log")
+            log.unlink(missing_ok=True)
+            self._dnf((*self.repositories, *self.extra)).install(root.path, requires, log, _names(jobs))
+
+    def _build_one(self, root: CleanRoot, job: BuildJob, out: Path) -> Built:
+        start = time.monotonic()
+        shutil.rmtree(root.builddir, ignore_errors=True)
+        stage(job, root.builddir)
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        job.log.unlink(missing_ok=True)
+        completed = self.runner(sandboxed(root, rpmbuild(job.spec.name, self.target.arch), job.log))
+        if completed.returncode != 0:
+            raise self._failure(job, completed.returncode)
+        srpm, rpms = collect(job, root.builddir / TOPDIR.rpartition("/")[2], out)
+        return Built(job, srpm, rpms, time.monotonic() - start)
+
+    def _failure(self, job: BuildJob, returncode: int) -> BuildError | DiskFullError:
+        text = job.log.read_text(encoding="utf-8", errors="replace") if job.log.exists() else ""
+        if "No space left on device" in text:
+            return DiskFullError(Problem("the disk is full", where=job.name, fix="free some space, then run again"))
+        dnf = self._dnf((*self.repositories, *self.extra))
+        script = write_script(job, self.roots().base(), dnf, self.work / "again" / job.name)
+        return BuildError(
+            Problem(
+                what=f"rpmbuild ended with {returncode}\n{relevant(text)}",
+                where=f"{job.name} ({job.log})",
+                fix=f"to see it again: sh {script}   (or, for a shell in its build root: sh {script} shell)",
+            )
+        )
+
+
+def _names(jobs: Sequence[BuildJob]) -> str:
+    names = ", ".join(job.name for job in jobs[:5])
+    return f"{names} and {len(jobs) - 5} more" if len(jobs) > 5 else names  # noqa: PLR2004

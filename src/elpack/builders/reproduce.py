@@ -1,0 +1,66 @@
+"""Writes, beside the log of a failed build, a script that builds the package again in a fresh root."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from elpack.builders.environment import SOURCE_MTIME, TOPDIR, UID, rpmbuild
+from elpack.builders.roots import CleanRoot, mount_command
+from elpack.builders.sandbox import sandboxed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from elpack.builders import BuildJob
+    from elpack.tools.dnf import Dnf
+
+
+def write_script(job: BuildJob, base: Path, dnf: Dnf, home: Path) -> Path:
+    """Write `<log>.sh`, which works in `home`; return its path."""
+    path = job.log.with_name(f"{job.log.name}.sh")
+    path.write_text(script(job, base, dnf, CleanRoot(home)), encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def script(job: BuildJob, base: Path, dnf: Dnf, root: CleanRoot) -> str:
+    """Return the text of the script: the builder's own commands in their order."""
+    install = dnf.command(root.path, ("install", *job.requires))
+    environment = [f"{name}={value}" for name, value in install.env.items()]
+    tree = root.builddir / TOPDIR.rpartition("/")[2]
+    build = shlex.join(sandboxed(root, rpmbuild(job.spec.name, dnf.arch)).argv)
+    look = shlex.join(sandboxed(root, ("bash", "-i"), tty=True).argv)
+    stale = f"mountpoint -q {shlex.quote(str(root.path))} && umount {shlex.quote(str(root.path))}"
+    return f"""\
+#!/bin/sh
+# Builds {job.name} again, as elpack did. Run it as root.
+# With the argument `shell` it opens a shell in the root instead of running rpmbuild.
+set -eu
+clean() {{ {stale}; rm -rf {shlex.quote(str(root.home))}; }}
+clean || :
+trap clean EXIT
+{_join("mkdir", "-p", *map(str, (root.path, root.upper, root.scratch)))}
+{_join(*mount_command(base, root).argv)}
+{_join("env", "-i", *environment, *install.argv) if job.requires else ":"}
+{_join("mkdir", "-p", *(f"{tree}/{name}" for name in ("SOURCES", "SPECS")))}
+{_join("install", "-m", "0644", str(job.spec.absolute()), f"{tree}/SPECS")}
+{_sources(job, tree)}
+{_join("find", str(tree), "-type", "f", "-exec", "touch", "-d", f"@{SOURCE_MTIME}", "{}", "+")}
+{_join("chown", "-R", f"{UID}:{UID}", str(root.builddir))}
+if [ "${{1-}}" = shell ]; then
+{look}
+else
+{build}
+fi
+"""
+
+
+def _sources(job: BuildJob, tree: Path) -> str:
+    if not job.sources:
+        return ":"
+    return _join("install", "-m", "0644", *(str(source.absolute()) for source in job.sources), f"{tree}/SOURCES")
+
+
+def _join(*words: str) -> str:
+    return shlex.join(words)

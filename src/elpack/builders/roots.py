@@ -1,0 +1,178 @@
+"""Clean roots: a base made once, and for each build a copy of its own that costs nothing (overlayfs)."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elpack.builders.environment import GROUP, UID, USER
+from elpack.run import Command, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from elpack.run import Runner
+    from elpack.tools.dnf import Dnf
+
+_FORMAT = "1"
+"""Raise it when a base root is made in another way than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Build roots below `work`: bases/ by digest, live/ those in use. `dnf` knows the target's own repositories."""
+
+    dnf: Dnf
+    packages: tuple[str, ...]
+    work: Path
+    runner: Runner = run
+
+    def digest(self) -> str:
+        """Return what a base depends on: its packages, and the content of the repositories that they come from."""
+        repomds = [self.dnf.repomd(repository) for repository in self.dnf.repositories]
+        if any(path is None for path in repomds):
+            self.dnf.refresh(self.work / "metadata.log")
+            repomds = [self.dnf.repomd(repository) for repository in self.dnf.repositories]
+        parts = [_FORMAT, self.dnf.arch, self.dnf.releasever, *sorted(self.packages)]
+        parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in repomds if path and path.exists()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def base(self) -> Path:
+        """Return the base root, making it if no earlier run did; only a finished one has its final name."""
+        root = self.work / "bases" / self.digest()
+        with locked(self.work / "bases.lock"):
+            if not root.exists():
+                partial = root.with_suffix(".partial")
+                _remove(partial)
+                self.dnf.install(partial, self.packages, root.with_suffix(".log"), where="the base build root")
+                _add_build_user(partial)
+                partial.rename(root)
+        return root
+
+    @contextmanager
+    def clean_root(self) -> Iterator[CleanRoot]:
+        """Give a fresh copy of the base, and take it away again whatever happens."""
+        base = self.base()
+        live = self.work / "live"
+        with locked(self.work / "live.lock"):
+            self._sweep(live)
+            root = CleanRoot(Path(tempfile.mkdtemp(dir=live)))
+            in_use = root.lock.open("w")
+            fcntl.flock(in_use, fcntl.LOCK_EX)
+        try:
+            self._mount(base, root)
+            yield root
+        finally:
+            self._discard(root)
+            in_use.close()
+
+    def _mount(self, base: Path, root: CleanRoot) -> None:
+        for folder in (root.path, root.upper, root.scratch):
+            folder.mkdir()
+        if self.runner(mount_command(base, root)).returncode != 0:
+            # overlayfs refuses to lie on another overlayfs, as in many containers: a copy does as well
+            self.runner(Command(("cp", "--archive", "--reflink=auto", f"{base}/.", str(root.path)))).check()
+
+    def _sweep(self, live: Path) -> None:
+        """Remove the roots of runs that were killed: nobody holds their locks any more."""
+        live.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for home in [path for path in live.iterdir() if path.is_dir()]:
+            root = CleanRoot(home)
+            with root.lock.open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                self._discard(root)
+
+    def _discard(self, root: CleanRoot) -> None:
+        unmount_below(root.home, self.runner)
+        _remove(root.home)
+        root.lock.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanRoot:
+    """One live root: `path` is the root itself, `builddir` the build user's home, kept outside of it."""
+
+    home: Path
+
+    @property
+    def path(self) -> Path:
+        """Return the root's mount point."""
+        return self.home / "root"
+
+    @property
+    def upper(self) -> Path:
+        """Return the folder that takes what is written to the root."""
+        return self.home / "upper"
+
+    @property
+    def scratch(self) -> Path:
+        """Return overlayfs' own work folder."""
+        return self.home / "scratch"
+
+    @property
+    def lock(self) -> Path:
+        """Return the file beside the root whose lock says that the root is in use."""
+        return self.home.with_suffix(".lock")
+
+    @property
+    def builddir(self) -> Path:
+        """Return the folder that builds see as /builddir."""
+        return self.home / "builddir"
+
+
+def mount_command(base: Path, root: CleanRoot) -> Command:
+    """Return the command that lays an empty layer over the base."""
+    layers = f"lowerdir={base},upperdir={root.upper},workdir={root.scratch}"
+    return Command(("mount", "-t", "overlay", "overlay", "-o", layers, str(root.path)))
+
+
+def unmount_below(folder: Path, runner: Runner) -> None:
+    """Unmount all that is mounted below a folder, innermost first; a busy mount is detached."""
+    for point in reversed(_mounts_below(folder)):
+        for _ in range(10):
+            if runner(Command(("umount", point))).returncode == 0:
+                break
+            time.sleep(0.1)  # the last process of a killed build may need a moment to go
+        else:
+            runner(Command(("umount", "--lazy", point))).check()
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    # field 5 is the mount point, with octal escapes for blanks
+    points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines]
+    return [point for point in points if Path(point).is_relative_to(folder.resolve())]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that excludes other threads and other processes alike, and that dies with its holder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _add_build_user(root: Path) -> None:
+    for name, line in (
+        ("passwd", f"{USER}:x:{UID}:{UID}:build user:/builddir:/bin/sh"),
+        ("group", f"{GROUP}:x:{UID}:"),
+    ):
+        with (root / "etc" / name).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
+def _remove(tree: Path) -> None:
+    if tree.exists():
+        shutil.rmtree(tree)

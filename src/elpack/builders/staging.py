@@ -1,0 +1,96 @@
+"""Carries spec and sources into a build tree, and finished RPMs out of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from elpack.builders.environment import SOURCE_MTIME, UID
+from elpack.errors import BuildError, DiskFullError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from elpack.builders import BuildJob
+
+_MODE = 0o644
+
+
+def stage(job: BuildJob, home: Path) -> None:
+    """Lay out rpmbuild's tree in `home` with the job's files, owned by the build user.
+
+    Modes and times are fixed, because the SRPM records them. Raises `BuildError` for a missing file.
+    """
+    tree = home / "build"
+    for name in ("BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    _put(job, job.spec, tree / "SPECS")
+    for source in job.sources:
+        _put(job, source, tree / "SOURCES")
+    for path in (home, *home.rglob("*")):
+        os.chown(path, UID, UID)
+
+
+def _put(job: BuildJob, file: Path, folder: Path) -> None:
+    copy = folder / file.name
+    try:
+        shutil.copyfile(file, copy)
+    except FileNotFoundError as error:
+        raise BuildError(Problem(f"{file} is missing", where=job.name, fix="elpack fetch, or run again")) from error
+    except OSError as error:
+        raise disk_full(error, job.name) from error
+    copy.chmod(_MODE)
+    os.utime(copy, (SOURCE_MTIME, SOURCE_MTIME))
+
+
+def collect(job: BuildJob, tree: Path, out: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Copy what was built below `tree` into `out`, each file complete or absent; return SRPM and RPMs.
+
+    The build ran code that nobody vouches for: links that it left in place of results are refused.
+    """
+    srpms, rpms = sorted(_results(job, tree / "SRPMS")), sorted(_results(job, tree / "RPMS"))
+    if len(srpms) != 1 or not rpms:
+        found = ", ".join(path.name for path in (*srpms, *rpms)) or "nothing"
+        raise BuildError(Problem(f"expected one SRPM and at least one RPM, found {found}", where=job.name))
+    return deliver(job, (srpms[0], *rpms), out)
+
+
+def deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Copy the SRPM, which comes first, and the RPMs into `out`; all are there in full before one has its name."""
+    out.mkdir(parents=True, exist_ok=True)
+    partial = [out / f".{file.name}.partial" for file in files]
+    try:
+        for file, copy in zip(files, partial, strict=True):
+            shutil.copyfile(file, copy, follow_symlinks=False)
+            copy.chmod(_MODE)
+        final = [copy.replace(out / file.name) for file, copy in zip(files, partial, strict=True)]
+    except OSError as error:
+        raise disk_full(error, job.name) from error
+    finally:
+        for copy in partial:
+            copy.unlink(missing_ok=True)
+    return final[0], tuple(final[1:])
+
+
+def _results(job: BuildJob, folder: Path) -> Iterator[Path]:
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise BuildError(Problem(f"the build replaced {folder.name} with something else", where=job.name))
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = folder / parent / name
+            if not name.endswith(".rpm"):
+                continue
+            if not stat.S_ISREG(path.lstat().st_mode) or path.lstat().st_nlink != 1:
+                raise BuildError(Problem(f"the build left a link named {name}", where=job.name))
+            yield path
+
+
+def disk_full(error: OSError, where: str) -> Exception:
+    """Return `DiskFullError` when that is what the error says, else the error itself."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError(Problem("no space left on the disk", where=where, fix="free some space, then run again"))
+    return error

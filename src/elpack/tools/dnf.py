@@ -1,0 +1,206 @@
+"""Installs into a root, and removes from it, with the host's dnf and without the host's configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elpack.errors import DiskFullError, ElpackError, FetchError, InstallError, PrivilegeError, Problem
+from elpack.run import CLEAN_ENV, Command, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from elpack.builders import Repository
+    from elpack.run import Completed, Runner
+
+_PROGRAMS = ("dnf4", "dnf-3", "dnf")  # Fedora's `dnf` is dnf5, whose options differ; all know dnf4 by another name
+_DISK_FULL = re.compile(r"No space left on device|more space needed on the")
+_UNREACHABLE = re.compile(r"Failed to download metadata|Cannot download|Curl error|No more mirrors|Status code: \d")
+_UNSIGNED = re.compile(r"GPG check FAILED|is not signed|[Pp]ublic key .* is not installed|GPG key retrieval failed")
+_NO_MATCH = re.compile(r"^No match for argument: (.+?)\s*$", re.MULTILINE)
+_NO_PROVIDER = re.compile(r"nothing provides (.+?) needed by (\S+)")
+_CHANGED = re.compile(r"^(?:Installed|Upgraded|Removed):\n((?:  .+\n)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What dnf did: its whole output with the transaction table, and the packages that came or went (NEVRA)."""
+
+    text: str
+    packages: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dnf:
+    """dnf on the host, working on roots for one target.
+
+    work holds its configuration, its HOME and one cache of metadata and packages that all roots share;
+    dnf's own locks make that safe. failure is the class of error for a transaction that dnf refuses.
+    """
+
+    repositories: tuple[Repository, ...]
+    arch: str
+    releasever: str
+    work: Path
+    failure: type[ElpackError] = InstallError
+    runner: Runner = run
+
+    def install(self, root: Path, packages: Iterable[str], log: Path, where: str = "") -> Transaction:
+        """Install packages or anything that a Requires may say. `where` names the culprit in an error."""
+        return self._transact(root, ("install", *packages), log, where)
+
+    def remove(self, root: Path, packages: Iterable[str], log: Path, where: str = "") -> Transaction:
+        """Remove packages, and what was installed for their sake only."""
+        return self._transact(root, ("remove", *packages), log, where)
+
+    def refresh(self, log: Path) -> None:
+        """Fetch the metadata of all repositories, so that `repomd` can be asked."""
+        scratch = self.work / "no-root"
+        self._transact(scratch, ("makecache",), log, "")
+
+    def repomd(self, repository: Repository) -> Path | None:
+        """Return the repository's repomd.xml: its own for a folder, the newest cached one for a URL."""
+        if is_folder(repository):
+            return folder(repository) / "repodata" / "repomd.xml"
+        cached = self.work.joinpath("cache").glob(f"{repository.id}-*/repodata/repomd.xml")
+        return max(cached, key=lambda path: path.stat().st_mtime, default=None)
+
+    def command(self, root: Path, arguments: tuple[str, ...], log: Path | None = None) -> Command:
+        """Return the command that runs dnf on the root, after writing the files that it needs.
+
+        bubblewrap lends the root /dev and /proc for scriptlets, in a mount namespace that dies with dnf.
+        dnf puts the installroot before its cachedir; a relative path leads out of the root again.
+        """
+        config, home = self._write_files()
+        return Command(
+            (
+                *("bwrap", "--die-with-parent", "--dev-bind", "/", "/"),
+                *("--dev", str(root / "dev"), "--proc", str(root / "proc"), "--"),
+                *(_program(), "--config", str(config), "--installroot", str(root)),
+                *("--releasever", self.releasever, "--forcearch", self.arch),
+                f"--setopt=cachedir={os.path.relpath(self.work / 'cache', root)}",
+                *arguments,
+            ),
+            env={**CLEAN_ENV, "HOME": str(home)},
+            log=log,
+        )
+
+    def _transact(self, root: Path, arguments: tuple[str, ...], log: Path, where: str) -> Transaction:
+        if os.geteuid() != 0:
+            raise PrivilegeError(Problem("dnf can fill a root only as root", fix="run the same command with sudo"))
+        root.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        start = log.stat().st_size if log.exists() else 0
+        completed = self.runner(self.command(root, arguments, log))
+        text = _read_from(log, start)
+        if completed.returncode != 0:
+            raise explain(text, completed, self.failure, where)
+        packages = [name for block in _CHANGED.findall(text) for name in block.split()]
+        return Transaction(text, tuple(sorted(packages)), completed.seconds)
+
+    def _write_files(self) -> tuple[Path, Path]:
+        home = self.work / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        # Debian's rpm keeps its database in ~/.rpmdb; rpm inside the root looks in /var/lib/rpm
+        _write(home / ".rpmmacros", "%_dbpath /var/lib/rpm\n")
+        text = configuration(self.repositories)
+        config = self.work / f"dnf-{hashlib.sha256(text.encode()).hexdigest()[:12]}.conf"
+        _write(config, text)
+        return config, home
+
+
+def configuration(repositories: Iterable[Repository]) -> str:
+    """Return dnf's configuration: these repositories, and nothing of the host's."""
+    main = """\
+[main]
+reposdir=/dev/null
+varsdir=/dev/null
+plugins=0
+assumeyes=1
+best=1
+install_weak_deps=0
+tsflags=nodocs
+module_platform_id=platform:el9
+protected_packages=
+keepcache=1
+zchunk=0
+color=never
+gpgcheck=1
+"""
+    return main + "".join(_section(repository) for repository in repositories)
+
+
+def _section(repository: Repository) -> str:
+    lines = [f"[{repository.id}]", f"name={repository.id}", f"priority={repository.priority}"]
+    if is_folder(repository):
+        # made on this machine a moment ago: not signed yet, and looked at anew each time
+        lines += [f"baseurl={folder(repository).absolute().as_uri()}", "gpgcheck=0", "metadata_expire=0"]
+    else:
+        lines += [f"baseurl={repository.location}", "metadata_expire=6h"]
+        lines += [f"gpgkey={repository.gpgkey}"] if repository.gpgkey else []
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def is_folder(repository: Repository) -> bool:
+    """Tell a folder of this machine from a URL; file:// is a folder."""
+    return "://" not in repository.location or repository.location.startswith("file://")
+
+
+def folder(repository: Repository) -> Path:
+    """Return the folder that holds repodata/, of a repository for which `is_folder` holds."""
+    return Path(repository.location.removeprefix("file://"))
+
+
+def explain(text: str, completed: Completed, failure: type[ElpackError], where: str) -> ElpackError:
+    """Turn dnf's output into the error that helps: the disk, the network, a signature, a missing package."""
+    again = f"to see it again: {completed.command}"
+    log = str(completed.command.log or "")
+    if _DISK_FULL.search(text):
+        return DiskFullError(Problem("dnf found no space left", where=where, fix="free some space, then run again"))
+    if _UNREACHABLE.search(text):
+        return FetchError(Problem(f"a repository cannot be read\n{_errors(text)}", where=where or log, fix=again))
+    missing = [f"no repository provides {name}" for name in _NO_MATCH.findall(text)]
+    missing += [f"no repository provides {name}, needed by {by}" for name, by in _NO_PROVIDER.findall(text)]
+    if missing:
+        # one requirement is often refused along several paths
+        problems = (Problem(what, where=where, fix=again) for what in dict.fromkeys(missing))
+        return failure(*problems)
+    if _UNSIGNED.search(text):
+        why = "the repository's gpgkey is not set, or is not the one that signed its packages"
+        return failure(Problem(f"dnf refused a signature\n{_errors(text)}", where=where or log, why=why, fix=again))
+    return failure(Problem(f"dnf ended with {completed.returncode}\n{_errors(text)}", where=where or log, fix=again))
+
+
+def _errors(text: str, limit: int = 20) -> str:
+    lines = text.rstrip().splitlines()
+    first = next((index for index, line in enumerate(lines) if line.startswith("Error")), len(lines) - limit)
+    return "\n".join(lines[max(0, first) :][:limit])
+
+
+def _program() -> str:
+    path = CLEAN_ENV["PATH"]
+    return next((name for name in _PROGRAMS if shutil.which(name, path=path)), "dnf")
+
+
+def _read_from(log: Path, start: int) -> str:
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file unless it says so already; another thread's dnf may be reading it."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{id(text)}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
