@@ -1,0 +1,185 @@
+"""Walks the members of a tar.gz or zip once, in order, within limits; both formats look the same from outside."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import math
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from calendar import timegm
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Opener = Callable[[], IO[bytes]]
+
+_CHUNK = 1 << 16
+_BLOCK = 512
+_ENCRYPTED = 0x1
+_BROKEN = (
+    EOFError,
+    NotImplementedError,  # an unknown compression
+    UnicodeDecodeError,
+    gzip.BadGzipFile,
+    io.UnsupportedOperation,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def walk(path: Path, gate: Gate) -> Iterator[tuple[Member, Opener]]:
+    """Yield each member with a function that opens its content, to be called before the next one is asked for.
+
+    Members are yielded before the archive has been judged as a whole: nothing may be done with them that could
+    not be thrown away, until `gate.finish()` has passed. Raises `ArchiveError` for a broken or cut archive.
+    """
+    with reading(gate.refusals):
+        if path.name.endswith((".zip", ".whl")):
+            with zipfile.ZipFile(path) as archive:
+                yield from walk_zip(archive, gate)
+        else:
+            with gzip.open(path) as raw:
+                yield from _walk_tar(_Forward(raw, gate), gate)
+
+
+@contextmanager
+def reading(refusals: Refusals) -> Iterator[None]:
+    """Turn what the standard library raises on broken archives into `ArchiveError`."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise refusals.stop(f"is damaged or cut short: {str(error) or type(error).__name__}") from error
+
+
+def read_capped(opener: Opener, refusals: Refusals, member: Member, limits: Limits = LIMITS) -> bytes:
+    """Return a member's content. Raises `ArchiveError` when it is larger than `limits.text` bytes."""
+    if member.size > limits.text:
+        raise refusals.stop(f"is larger than {limits.text} bytes", member.name)
+    with reading(refusals), opener() as file:
+        return file.read()
+
+
+def walk_zip(archive: zipfile.ZipFile, gate: Gate) -> Iterator[tuple[Member, Opener]]:
+    """Yield a zip's members. Encrypted ones and names with backslashes are refused."""
+    for info in archive.infolist():
+        # ZipInfo.filename is already cut at a NUL byte.
+        name = info.orig_filename
+        if info.flag_bits & _ENCRYPTED:
+            gate.refusals.add("is encrypted", name)
+        if "\\" in name:
+            gate.refusals.add("has a backslash in its name, where zip asks for '/'", name)
+        member = Member(name.removesuffix("/"), _zip_kind(info), info.file_size, _zip_mode(info), _zip_time(info))
+        gate.admit(member)
+        if member.kind is Kind.SYMLINK:
+            gate.refusals.add("is a symbolic link, which a zip of Python's has no meaning for", name)
+        yield member, lambda info=info: archive.open(info)  # type: ignore[misc]
+
+
+def _zip_kind(info: zipfile.ZipInfo) -> Kind:
+    form = stat.S_IFMT(info.external_attr >> 16)
+    if info.is_dir():
+        return Kind.FOLDER
+    if form in {0, stat.S_IFREG}:
+        return Kind.FILE
+    return Kind.SYMLINK if form == stat.S_IFLNK else Kind.SPECIAL
+
+
+def _zip_mode(info: zipfile.ZipInfo) -> int:
+    return (info.external_attr >> 16) & 0o777
+
+
+def _zip_time(info: zipfile.ZipInfo) -> int:
+    try:
+        return max(timegm(info.date_time), 0)
+    except ValueError:  # month 0 is how some tools say that they do not know
+        return 0
+
+
+def _walk_tar(stream: _Forward, gate: Gate) -> Iterator[tuple[Member, Opener]]:
+    with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
+        while info := archive.next():
+            name = info.name.removeprefix("./") or "."
+            if name == "." and info.isdir():
+                continue
+            # linkname of a hard link is a member's name; of a symbolic link it is relative to the link.
+            target = info.linkname.removeprefix("./") if info.islnk() else info.linkname
+            size = info.size if info.isreg() else 0
+            member = Member(name, _tar_kind(info), size, info.mode & 0o777, _tar_time(info), target)
+            gate.admit(member)
+            yield member, lambda info=info: _tar_content(archive, info)  # type: ignore[misc]
+    stream.check_end()
+
+
+def _tar_kind(info: tarfile.TarInfo) -> Kind:
+    if info.isreg():
+        return Kind.FILE
+    if info.isdir():
+        return Kind.FOLDER
+    if info.issym():
+        return Kind.SYMLINK
+    return Kind.HARDLINK if info.islnk() else Kind.SPECIAL
+
+
+def _tar_time(info: tarfile.TarInfo) -> int:
+    return max(int(info.mtime), 0) if math.isfinite(info.mtime) else 0
+
+
+def _tar_content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = archive.extractfile(info)
+    if content is None:
+        raise tarfile.ReadError(f"{info.name!r} has no content")
+    return content
+
+
+class _Forward(io.BufferedIOBase):
+    """A decompressed stream that counts what it yields and only seeks forward, so a bomb stops at its limit."""
+
+    def __init__(self, raw: gzip.GzipFile, gate: Gate) -> None:
+        self._raw = raw
+        self._gate = gate
+        self._position = 0
+        self._last = b""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to `size` bytes; tarfile asks for whole extended headers at once, hence the limit."""
+        if size is None or not 0 <= size <= self._gate.limits.text:
+            raise self._gate.refusals.stop("has a header of unreasonable size")
+        self._last = self._raw.read(size)
+        self._position += len(self._last)
+        self._gate.check_expanded(self._position)
+        return self._last
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Read on to an absolute position at or behind the present one."""
+        if whence != io.SEEK_SET or offset < self._position:
+            raise io.UnsupportedOperation("an archive is read forward only")
+        while self._position < offset and self.read(min(_CHUNK, offset - self._position)):
+            pass
+        return self._position
+
+    def tell(self) -> int:
+        """Return the count of bytes yielded."""
+        return self._position
+
+    def check_end(self) -> None:
+        """Read to the end, for gzip's checksum. tarfile ends silently at a header that it cannot read."""
+        tail = self._last
+        while tail and not tail.strip(b"\0"):
+            tail = self.read(_CHUNK)
+        if tail:
+            raise tarfile.ReadError(f"no tar header at byte {self._position - len(tail)}")
+        if self._position % _BLOCK:
+            raise tarfile.ReadError("the last block is incomplete")
