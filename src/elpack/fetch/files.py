@@ -62,13 +62,13 @@ def fetch_all(
     wanted = _by_digest(files)
     into.mkdir(parents=True, exist_ok=True)
     _remove_stale_parts(into)
-    job = _Job(into, progress, Transport(patience or Patience()), offline=offline)
-    with ThreadPoolExecutor(threads, "fetch") as pool:
+    with Transport(patience) as transport, ThreadPoolExecutor(threads, "fetch") as pool:
+        job = _Job(into, progress, transport, offline=offline)
         futures = {digest: pool.submit(job.ensure, file) for digest, file in wanted.items()}
         try:
             wait(futures.values())
         except BaseException:
-            job.transport.stop()
+            transport.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if errors := [error for future in futures.values() if (error := future.exception())]:
@@ -121,6 +121,9 @@ class _Job:
         # Nothing is read behind the announced end: some servers keep the connection open.
         while received != announced and (chunk := response.read1(_CHUNK)):
             received += len(chunk)
+            if announced is not None:
+                # http.client before 3.11.8 forgets to count in read1.
+                response.length = announced - received
             if received > (_LARGEST if expected is None else expected):
                 raise HashMismatchError(_size_mismatch(file, "more"))
             digest.update(chunk)
@@ -129,6 +132,7 @@ class _Job:
             self.transport.check_pace(received, start)
         if expected is not None and received < expected:
             raise TemporaryFailureError(f"the connection broke after {received} of {expected} bytes")
+        response.read()
         _guarded(self._into, part.flush)
         return digest.hexdigest()
 

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from elpack.errors import FetchError, HashMismatchError, Problem
-from elpack.fetch.transport import Patience, TemporaryFailureError, Transport, shown
+from elpack.fetch.transport import TemporaryFailureError, Transport, shown
 from elpack.model import RemoteFile, Sha256
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
+
+    from elpack.fetch.transport import Patience
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _LARGEST = 64 << 20
@@ -30,7 +32,8 @@ def fetch_simple(index_url: str, name: NormalizedName, *, patience: Patience | N
     `index_url` ends where the dist's name begins, such as https://pypi.org/simple. Raises `FetchError`.
     """
     url = f"{index_url.rstrip('/')}/{name}/"
-    body = Transport(patience or Patience()).get(url, lambda response: _read(url, response), accept=_JSON)
+    with Transport(patience) as transport:
+        body = transport.get(url, lambda response: _read(url, response), accept=_JSON)
     try:
         files = json.loads(body)["files"]
         return [found for entry in files if (found := _remote_file(url, entry))]

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import email.utils
 import http.client
 import ipaddress
 import itertools
 import random
+import re
 import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from elpack import __version__
 from elpack.errors import FetchError, InterruptedRunError, Problem
+from elpack.fetch.connections import Connections, UnreachableError, address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from http.client import HTTPResponse
+    from typing import Self
 
 T = TypeVar("T")
 
+_OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_URL = re.compile(r"[^!-~]")
 _HINTS = {
     401: "the server wants a name and password, which belong into the URL of the index",
     403: "the server refuses this address or these credentials",
@@ -64,20 +66,17 @@ class TemporaryFailureError(Exception):
 class Transport:
     """Performs GETs from several threads. A host that could not be reached is not tried again by the same object."""
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self._connections = Connections(self.patience.timeout)
         self._stop = threading.Event()
         self._down: set[str] = set()
-        # Without file:, ftp: and data: handlers, and without urllib's own redirects, which forward credentials.
-        self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            urllib.request.ProxyHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-            urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(),
-        ):
-            self._opener.add_handler(handler)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connections.close()
 
     def stop(self) -> None:
         """Make all threads give up soon; called when the run is interrupted or the disk is full."""
@@ -91,12 +90,13 @@ class Transport:
         """
         if fault := url_fault(url):
             raise FetchError(Problem(fault, shown(url)))
-        if _address(urlsplit(url)) in self._down:
+        if address(urlsplit(url)) in self._down:
             raise FetchError(Problem("was not tried, because its host did not answer before", shown(url)))
         self._check_stopped()
         for number in itertools.count(1):
             try:
-                return self._once(url, consume, accept)
+                with self._answer(url, accept) as response:
+                    return consume(response)
             except TemporaryFailureError as failure:
                 if number >= self.patience.attempts:
                     raise self._give_up(failure, url) from None
@@ -110,62 +110,55 @@ class Transport:
         if late > 0 and received < late * self.patience.slowest:
             raise TemporaryFailureError(f"only {received} bytes came in {late + self.patience.timeout:.0f} s")
 
+    @contextmanager
+    def _answer(self, url: str, accept: str) -> Iterator[HTTPResponse]:
+        headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": f"elpack/{__version__}"}
+        origin = url
+        for _ in range(_MOST_REDIRECTS + 1):
+            with self._errors_in_words(url), self._connections.get(url, headers) as response:
+                target = response.headers.get("Location", "") if response.status in _REDIRECTS else ""
+                if not target:
+                    _check_status(response, url)
+                    yield response
+                    return
+            url = _redirected(url, target, origin)
+        raise FetchError(Problem(f"redirects more than {_MOST_REDIRECTS} times", shown(origin)))
+
+    @contextmanager
+    def _errors_in_words(self, url: str) -> Iterator[None]:
+        try:
+            yield
+        except UnreachableError as error:
+            raise self._unreachable(error.cause, url) from None
+        except TimeoutError:
+            raise TemporaryFailureError(f"nothing came for {self.patience.timeout:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise TemporaryFailureError(f"the connection broke: {str(error) or type(error).__name__}") from None
+
+    def _unreachable(self, error: OSError, url: str) -> Exception:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            fix = "add your authority to the system's trust store, or name a bundle in SSL_CERT_FILE"
+            return FetchError(
+                Problem(f"the server's certificate is not trusted: {error.verify_message}", shown(url), fix=fix)
+            )
+        if isinstance(error, TimeoutError):
+            return TemporaryFailureError(f"no answer within {self.patience.timeout:g} s", unreachable=True)
+        return TemporaryFailureError(f"no connection: {error.strerror or error}", unreachable=True)
+
     def _give_up(self, failure: TemporaryFailureError, url: str) -> FetchError:
         if failure.unreachable:
-            self._down.add(_address(urlsplit(url)))
+            self._down.add(address(urlsplit(url)))
         what = f"{failure} ({self.patience.attempts} attempts)"
         return FetchError(Problem(what, shown(url), fix="look at the network, then run again"))
-
-    def _check_stopped(self) -> None:
-        if self._stop.is_set():
-            raise InterruptedRunError(Problem("the download was stopped"))
 
     def _wait(self, number: int, asked: float) -> None:
         pause = max(self.patience.pause * 2 ** (number - 1) * random.uniform(0.8, 1.2), asked)  # noqa: S311
         self._stop.wait(min(pause, self.patience.longest_pause))
         self._check_stopped()
 
-    def _once(self, url: str, consume: Callable[[HTTPResponse], T], accept: str) -> T:
-        try:
-            with contextlib.closing(self._open(url, accept)) as response:
-                return consume(response)
-        except urllib.error.URLError as error:
-            raise self._connection_failure(error, url) from None
-        except TimeoutError:
-            raise TemporaryFailureError(f"nothing came for {self.patience.timeout:g} s") from None
-        except (OSError, http.client.HTTPException) as error:
-            text = f"{len(error.partial)} bytes came" if isinstance(error, http.client.IncompleteRead) else str(error)
-            raise TemporaryFailureError(f"the connection broke: {text or type(error).__name__}") from None
-
-    def _open(self, url: str, accept: str) -> HTTPResponse:
-        origin = url
-        for _ in range(_MOST_REDIRECTS + 1):
-            try:
-                response: HTTPResponse = self._opener.open(_request(url, accept), timeout=self.patience.timeout)
-            except urllib.error.HTTPError as error:
-                error.close()
-                target = error.headers.get("Location", "")
-                if error.code not in _REDIRECTS or not target:
-                    raise _status_failure(error, url) from None
-                url = _redirected(url, target, origin)
-            else:
-                return response
-        raise FetchError(Problem(f"redirects more than {_MOST_REDIRECTS} times", shown(origin)))
-
-    def _connection_failure(self, error: urllib.error.URLError, url: str) -> Exception:
-        reason = error.reason
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return FetchError(
-                Problem(
-                    f"the server's certificate is not trusted: {reason.verify_message}",
-                    shown(url),
-                    fix="add your authority to the system's trust store, or name a bundle in SSL_CERT_FILE",
-                )
-            )
-        if isinstance(reason, TimeoutError):
-            return TemporaryFailureError(f"no answer within {self.patience.timeout:g} s", unreachable=True)
-        text = reason.strerror or str(reason) if isinstance(reason, OSError) else str(reason)
-        return TemporaryFailureError(f"no connection: {text}", unreachable=True)
+    def _check_stopped(self) -> None:
+        if self._stop.is_set():
+            raise InterruptedRunError(Problem("the download was stopped"))
 
 
 def url_fault(url: str) -> str:
@@ -175,7 +168,7 @@ def url_fault(url: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is no URL"
-    if not host or any(ord(char) <= 0x20 or ord(char) >= 0x7F for char in url):  # noqa: PLR2004
+    if not host or not parts.scheme or _NO_URL.search(url):
         return "is no URL"
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
         return ""
@@ -188,11 +181,7 @@ def shown(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "(a malformed URL)"
-    return ascii(urlunsplit((parts.scheme, _address(parts), parts.path, "", "")))[1:-1]
-
-
-def _address(parts: SplitResult) -> str:
-    return parts.netloc.rpartition("@")[2]
+    return ascii(urlunsplit((parts.scheme, address(parts), parts.path, "", "")))[1:-1]
 
 
 def _is_loopback(host: str) -> bool:
@@ -202,33 +191,24 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _request(url: str, accept: str) -> urllib.request.Request:
-    parts = urlsplit(url)
-    bare = urlunsplit((parts.scheme, _address(parts), parts.path or "/", parts.query, ""))
-    request = urllib.request.Request(bare)  # noqa: S310  # url_fault has allowed it
-    for key, value in (("Accept", accept), ("Accept-Encoding", "identity"), ("User-Agent", f"elpack/{__version__}")):
-        request.add_header(key, value)
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-    return request
-
-
 def _redirected(url: str, target: str, origin: str) -> str:
     new = urljoin(url, target)
     fault = url_fault(new)
-    if not fault and urlsplit(new).scheme == "http" and not _is_loopback(urlsplit(origin).hostname or ""):
-        fault = "is not fetched over http:, only over https:"
+    # A public index has no business on this machine's own services.
+    if not fault and _is_loopback(urlsplit(new).hostname or "") > _is_loopback(urlsplit(origin).hostname or ""):
+        fault = "is this machine"
     if fault:
         raise FetchError(Problem(f"redirects to {shown(new)}, which {fault}", shown(origin)))
     return new
 
 
-def _status_failure(error: urllib.error.HTTPError, url: str) -> Exception:
-    what = f"the server answered {error.code} {http.client.responses.get(error.code, '')}".rstrip()
-    if error.code in _TEMPORARY:
-        return TemporaryFailureError(what, after=_retry_after(error.headers.get("Retry-After", "")))
-    return FetchError(Problem(what, shown(url), why=_HINTS.get(error.code, "")))
+def _check_status(response: HTTPResponse, url: str) -> None:
+    if response.status == _OK:
+        return
+    what = f"the server answered {response.status} {http.client.responses.get(response.status, '')}".rstrip()
+    if response.status in _TEMPORARY:
+        raise TemporaryFailureError(what, after=_retry_after(response.headers.get("Retry-After", "")))
+    raise FetchError(Problem(what, shown(url), why=_HINTS.get(response.status, "")))
 
 
 def _retry_after(value: str) -> float:
