@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.builders import Built
-from elpack.builders.environment import TOPDIR, rpmbuild
+from elpack.builders.environment import rpmbuild
 from elpack.builders.logs import relevant
 from elpack.builders.reproduce import write_script
 from elpack.builders.roots import Roots
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from elpack.builders.roots import CleanRoot
     from elpack.model import Target
     from elpack.run import Runner
+
+_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class BwrapBuilder:
         completed = self.runner(sandboxed(root, rpmbuild(job.spec.name, self.target.arch), job.log))
         if completed.returncode != 0:
             raise self._failure(job, completed.returncode)
-        srpm, rpms = collect(job, root.builddir / TOPDIR.rpartition("/")[2], out)
+        tree = root.builddir / "build"
+        srpm, rpms = collect(job, (tree / "SRPMS", tree / "RPMS"), out)
         return Built(job, srpm, rpms, time.monotonic() - start)
 
     def _failure(self, job: BuildJob, returncode: int) -> BuildError | DiskFullError:
@@ -100,5 +103,6 @@ class BwrapBuilder:
 
 
 def _names(jobs: Sequence[BuildJob]) -> str:
-    names = ", ".join(job.name for job in jobs[:5])
-    return f"{names} and {len(jobs) - 5} more" if len(jobs) > 5 else names  # noqa: PLR2004
+    shown = jobs[:_NAMES_SHOWN]
+    more = f" and {len(jobs) - len(shown)} more" if len(jobs) > len(shown) else ""
+    return ", ".join(job.name for job in shown) + more

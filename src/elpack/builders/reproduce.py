@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from elpack.builders.environment import SOURCE_MTIME, TOPDIR, UID, rpmbuild
+from elpack.builders.environment import UID, rpmbuild
 from elpack.builders.roots import CleanRoot, mount_command
 from elpack.builders.sandbox import sandboxed
 
@@ -28,7 +28,7 @@ def script(job: BuildJob, base: Path, dnf: Dnf, root: CleanRoot) -> str:
     """Return the text of the script: the builder's own commands in their order."""
     install = dnf.command(root.path, ("install", *job.requires))
     environment = [f"{name}={value}" for name, value in install.env.items()]
-    tree = root.builddir / TOPDIR.rpartition("/")[2]
+    tree = root.builddir / "build"
     build = shlex.join(sandboxed(root, rpmbuild(job.spec.name, dnf.arch)).argv)
     look = shlex.join(sandboxed(root, ("bash", "-i"), tty=True).argv)
     stale = f"mountpoint -q {shlex.quote(str(root.path))} && umount {shlex.quote(str(root.path))}"
@@ -46,7 +46,6 @@ trap clean EXIT
 {_join("mkdir", "-p", *(f"{tree}/{name}" for name in ("SOURCES", "SPECS")))}
 {_join("install", "-m", "0644", str(job.spec.absolute()), f"{tree}/SPECS")}
 {_sources(job, tree)}
-{_join("find", str(tree), "-type", "f", "-exec", "touch", "-d", f"@{SOURCE_MTIME}", "{}", "+")}
 {_join("chown", "-R", f"{UID}:{UID}", str(root.builddir))}
 if [ "${{1-}}" = shell ]; then
 {look}

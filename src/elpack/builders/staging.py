@@ -6,14 +6,14 @@ import errno
 import os
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elpack.builders.environment import SOURCE_MTIME, UID
+from elpack.builders.environment import UID
 from elpack.errors import BuildError, DiskFullError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from elpack.builders import BuildJob
 
@@ -21,18 +21,25 @@ _MODE = 0o644
 
 
 def stage(job: BuildJob, home: Path) -> None:
-    """Lay out rpmbuild's tree in `home` with the job's files, owned by the build user.
-
-    Modes and times are fixed, because the SRPM records them. Raises `BuildError` for a missing file.
-    """
+    """Lay out rpmbuild's tree in `home` with the job's files, owned by the build user."""
     tree = home / "build"
-    for name in ("BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"):
-        (tree / name).mkdir(parents=True, exist_ok=True)
-    _put(job, job.spec, tree / "SPECS")
-    for source in job.sources:
-        _put(job, source, tree / "SOURCES")
+    for name in ("BUILD", "BUILDROOT", "RPMS", "SRPMS"):
+        (tree / name).mkdir(parents=True)
+    copy_inputs(job, tree / "SPECS", tree / "SOURCES")
     for path in (home, *home.rglob("*")):
         os.chown(path, UID, UID)
+
+
+def copy_inputs(job: BuildJob, specs: Path, sources: Path) -> None:
+    """Copy spec and sources into two new folders. Modes are fixed, because the SRPM records them.
+
+    Raises `BuildError` for a missing file.
+    """
+    for folder in (specs, sources):
+        folder.mkdir(parents=True)
+    _put(job, job.spec, specs)
+    for source in job.sources:
+        _put(job, source, sources)
 
 
 def _put(job: BuildJob, file: Path, folder: Path) -> None:
@@ -42,24 +49,25 @@ def _put(job: BuildJob, file: Path, folder: Path) -> None:
     except FileNotFoundError as error:
         raise BuildError(Problem(f"{file} is missing", where=job.name, fix="elpack fetch, or run again")) from error
     except OSError as error:
-        raise disk_full(error, job.name) from error
+        raise _disk_full(error, job.name) from error
     copy.chmod(_MODE)
-    os.utime(copy, (SOURCE_MTIME, SOURCE_MTIME))
 
 
-def collect(job: BuildJob, tree: Path, out: Path) -> tuple[Path, tuple[Path, ...]]:
-    """Copy what was built below `tree` into `out`, each file complete or absent; return SRPM and RPMs.
+def collect(job: BuildJob, folders: Sequence[Path], out: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Copy what was built below the folders into `out`, each file complete or absent; return SRPM and RPMs.
 
     The build ran code that nobody vouches for: links that it left in place of results are refused.
     """
-    srpms, rpms = sorted(_results(job, tree / "SRPMS")), sorted(_results(job, tree / "RPMS"))
+    files = sorted(path for folder in folders for path in _results(job, folder))
+    srpms = [path for path in files if path.name.endswith(".src.rpm")]
+    rpms = [path for path in files if path not in srpms]
     if len(srpms) != 1 or not rpms:
-        found = ", ".join(path.name for path in (*srpms, *rpms)) or "nothing"
+        found = ", ".join(path.name for path in files) or "nothing"
         raise BuildError(Problem(f"expected one SRPM and at least one RPM, found {found}", where=job.name))
-    return deliver(job, (srpms[0], *rpms), out)
+    return _deliver(job, (srpms[0], *rpms), out)
 
 
-def deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, tuple[Path, ...]]:
+def _deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, tuple[Path, ...]]:
     """Copy the SRPM, which comes first, and the RPMs into `out`; all are there in full before one has its name."""
     out.mkdir(parents=True, exist_ok=True)
     partial = [out / f".{file.name}.partial" for file in files]
@@ -69,7 +77,7 @@ def deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, tu
             copy.chmod(_MODE)
         final = [copy.replace(out / file.name) for file, copy in zip(files, partial, strict=True)]
     except OSError as error:
-        raise disk_full(error, job.name) from error
+        raise _disk_full(error, job.name) from error
     finally:
         for copy in partial:
             copy.unlink(missing_ok=True)
@@ -81,7 +89,7 @@ def _results(job: BuildJob, folder: Path) -> Iterator[Path]:
         raise BuildError(Problem(f"the build replaced {folder.name} with something else", where=job.name))
     for parent, _, names in os.walk(folder):
         for name in names:
-            path = folder / parent / name
+            path = Path(parent) / name
             if not name.endswith(".rpm"):
                 continue
             if not stat.S_ISREG(path.lstat().st_mode) or path.lstat().st_nlink != 1:
@@ -89,7 +97,7 @@ def _results(job: BuildJob, folder: Path) -> Iterator[Path]:
             yield path
 
 
-def disk_full(error: OSError, where: str) -> Exception:
+def _disk_full(error: OSError, where: str) -> Exception:
     """Return `DiskFullError` when that is what the error says, else the error itself."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(Problem("no space left on the disk", where=where, fix="free some space, then run again"))

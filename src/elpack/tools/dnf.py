@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from elpack.builders import Repository
-    from elpack.run import Completed, Runner
+    from elpack.run import Runner
 
 _PROGRAMS = ("dnf4", "dnf-3", "dnf")  # Fedora's `dnf` is dnf5, whose options differ; all know dnf4 by another name
 _DISK_FULL = re.compile(r"No space left on device|more space needed on the")
 _UNREACHABLE = re.compile(r"Failed to download metadata|Cannot download|Curl error|No more mirrors|Status code: \d")
 _UNSIGNED = re.compile(r"GPG check FAILED|is not signed|[Pp]ublic key .* is not installed|GPG key retrieval failed")
-_NO_MATCH = re.compile(r"^No match for argument: (.+?)\s*$", re.MULTILINE)
+_NO_MATCH = re.compile(r"No match for argument: (.+?)\s*$|No matching package to install: '(.+?)'\s*$", re.MULTILINE)
 _NO_PROVIDER = re.compile(r"nothing provides (.+?) needed by (\S+)")
 _CHANGED = re.compile(r"^(?:Installed|Upgraded|Removed):\n((?:  .+\n)+)", re.MULTILINE)
 
@@ -101,7 +101,8 @@ class Dnf:
         completed = self.runner(self.command(root, arguments, log))
         text = _read_from(log, start)
         if completed.returncode != 0:
-            raise explain(text, completed, self.failure, where)
+            ended = f"dnf ended with {completed.returncode}"
+            raise explain(text, ended, f"to see it again: {completed.command}", self.failure, where or str(log))
         packages = [name for block in _CHANGED.findall(text) for name in block.split()]
         return Transaction(text, tuple(sorted(packages)), completed.seconds)
 
@@ -134,10 +135,11 @@ zchunk=0
 color=never
 gpgcheck=1
 """
-    return main + "".join(_section(repository) for repository in repositories)
+    return main + "".join(section(repository) for repository in repositories)
 
 
-def _section(repository: Repository) -> str:
+def section(repository: Repository) -> str:
+    """Return a repository's part of dnf's configuration, with a blank line before it."""
     lines = [f"[{repository.id}]", f"name={repository.id}", f"priority={repository.priority}"]
     if is_folder(repository):
         # made on this machine a moment ago: not signed yet, and looked at anew each time
@@ -158,24 +160,24 @@ def folder(repository: Repository) -> Path:
     return Path(repository.location.removeprefix("file://"))
 
 
-def explain(text: str, completed: Completed, failure: type[ElpackError], where: str) -> ElpackError:
-    """Turn dnf's output into the error that helps: the disk, the network, a signature, a missing package."""
-    again = f"to see it again: {completed.command}"
-    log = str(completed.command.log or "")
+def explain(text: str, ended: str, again: str, failure: type[ElpackError], where: str) -> ElpackError:
+    """Turn dnf's output into the error that helps: the disk, the network, a signature, a missing package.
+
+    ended says how dnf ended, again how to see that once more, where whose fault it is.
+    """
     if _DISK_FULL.search(text):
         return DiskFullError(Problem("dnf found no space left", where=where, fix="free some space, then run again"))
     if _UNREACHABLE.search(text):
-        return FetchError(Problem(f"a repository cannot be read\n{_errors(text)}", where=where or log, fix=again))
-    missing = [f"no repository provides {name}" for name in _NO_MATCH.findall(text)]
+        return FetchError(Problem(f"a repository cannot be read\n{_errors(text)}", where=where, fix=again))
+    missing = [f"no repository provides {name}" for match in _NO_MATCH.findall(text) for name in match if name]
     missing += [f"no repository provides {name}, needed by {by}" for name, by in _NO_PROVIDER.findall(text)]
     if missing:
         # one requirement is often refused along several paths
-        problems = (Problem(what, where=where, fix=again) for what in dict.fromkeys(missing))
-        return failure(*problems)
+        return failure(*(Problem(what, where=where, fix=again) for what in dict.fromkeys(missing)))
+    why = ""
     if _UNSIGNED.search(text):
         why = "the repository's gpgkey is not set, or is not the one that signed its packages"
-        return failure(Problem(f"dnf refused a signature\n{_errors(text)}", where=where or log, why=why, fix=again))
-    return failure(Problem(f"dnf ended with {completed.returncode}\n{_errors(text)}", where=where or log, fix=again))
+    return failure(Problem(f"{ended}\n{_errors(text)}", where=where, why=why, fix=again))
 
 
 def _errors(text: str, limit: int = 20) -> str:
