@@ -1,0 +1,54 @@
+"""One run at a time below one folder, by a lock that the kernel drops with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+from elpack.errors import Problem, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_POLL = 0.2
+
+
+def acquire(path: Path, wait: float | None = 0, waiting: Callable[[str], None] | None = None) -> int:
+    """Lock a file, write our process id into it and return its descriptor; closing that unlocks.
+
+    `wait` is how many seconds to wait for another run to end, None without end. `waiting` is told the other's
+    process id once. Raises `StoreError` when it does not end in time. A killed process leaves no lock behind.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _await(descriptor, path, wait, waiting)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _await(descriptor: int, path: Path, wait: float | None, waiting: Callable[[str], None] | None) -> None:
+    start = time.monotonic()
+    while not _try(descriptor):
+        owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        if wait is not None and time.monotonic() - start >= wait:
+            fix = "wait for it to end, or stop it; a run that is gone leaves no lock behind"
+            raise StoreError(Problem(f"another run, process {owner}, is using the store", str(path.parent), fix=fix))
+        if waiting:
+            waiting(owner)
+            waiting = None
+        time.sleep(_POLL)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
