@@ -1,0 +1,121 @@
+"""Where uv resolves and backends are asked: a sandbox that sees nothing of the host but programs and one folder.
+
+Both run code from sdists, which is hostile until shown otherwise. So each run gets a folder that no earlier run could
+write to, what it left is read without following links, and backends have no network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elpack.errors import BuildLockError, Problem
+from elpack.run import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from elpack.run import Completed, Runner
+
+# What reaches the network differs from site to site: certificates and proxies of ours are let through to uv.
+_PASSED = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/lib32", "/usr")
+_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/pki", "/etc/ca-certificates")
+_BUILD_BYTES = 1 << 30
+_MOST_BYTES = 1 << 24
+_TIMEOUT = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class LockSandbox:
+    """Runs commands in bubblewrap. `work` holds the folders made for them, `environ` is our own environment."""
+
+    runner: Runner
+    work: Path
+    uv: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def here(cls, runner: Runner, work: Path, environ: Mapping[str, str]) -> LockSandbox:
+        """Return a sandbox with the uv that elpack depends on."""
+        import uv
+
+        return cls(runner, work, Path(uv.find_uv_bin()), environ)
+
+    @property
+    def python(self) -> str:
+        """Return the host's own interpreter, not that of the virtual environment we run in."""
+        return f"{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+
+    def folder(self) -> Path:
+        """Return a new folder for one purpose."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self.work))
+
+    def uv_run(self, folder: Path, *arguments: str) -> Completed:
+        """Run uv with the network in a folder, which it sees as /work; its cache lies there too."""
+        binds = ("--ro-bind", str(self.uv), "/elpack/uv", "--bind", str(folder), "/work")
+        return self._run(folder, ("/elpack/uv", *arguments), binds, network=True)
+
+    def ask(self, venv: Path, sdist: Path, question: str) -> tuple[Completed, str]:
+        """Return what a backend, installed in /work/venv of a folder, answers; "" when it left none. No network."""
+        program, folder = resources.files("elpack.assets") / "ask_backend.py", self.folder()
+        inside = f"/elpack/{sdist.name}"
+        binds = (
+            *("--ro-bind", str(program), "/elpack/ask.py", "--ro-bind", str(sdist), inside),
+            *("--size", str(_BUILD_BYTES), "--tmpfs", "/build"),
+            *("--ro-bind", str(venv), "/work", "--bind", str(folder), "/answer"),
+        )
+        argv = ("/work/venv/bin/python", "-I", "/elpack/ask.py", inside, "/build", question, "/answer/answer.json")
+        result = self._run(folder, argv, binds, network=False)
+        return result, read_left(folder / "answer.json") if result.returncode == 0 else ""
+
+    def _run(self, folder: Path, argv: tuple[str, ...], binds: tuple[str, ...], *, network: bool) -> Completed:
+        passed = {name: self.environ[name] for name in _PASSED if name in self.environ} if network else {}
+        visible = [*_SYSTEM, *(_NETWORK if network else ())]
+        visible += [passed[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in passed]
+        visible += [] if sys.base_prefix.startswith("/usr") else [sys.base_prefix]
+        command = (
+            *("bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
+            *(("--share-net",) if network else ()),
+            *(word for path in visible for word in ("--ro-bind-try", path, path)),
+            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108
+            *binds,
+            *("--chdir", "/work", "--", *argv),
+        )
+        return self.runner(Command(command, cwd=folder, env=_environment(passed), timeout=_TIMEOUT))
+
+
+def read_left(path: Path) -> str:
+    """Return the text of a file that a sandbox left; "" when there is none. Raises `BuildLockError` for a trap."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise BuildLockError(Problem(f"a build backend left something else than a file: {error}", path.name)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise BuildLockError(Problem(f"what a build backend left is larger than {_MOST_BYTES} bytes", path.name))
+    return content.decode(errors="replace")
+
+
+def _environment(passed: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": "/work/home",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "NO_COLOR": "1",
+        "UV_CACHE_DIR": "/work/uv-cache",
+        "UV_NO_CONFIG": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        **passed,
+    }
