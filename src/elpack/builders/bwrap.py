@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from elpack.builders import Built
@@ -67,12 +67,26 @@ class BwrapBuilder:
         work = self.work / "dnf"
         return Dnf(repositories, self.target.arch, str(self.target.el), work, BuildError, self.runner)
 
+    def _all(self) -> Dnf:
+        return self._dnf((*self.repositories, *self.extra))
+
     def _install(self, root: CleanRoot, jobs: Sequence[BuildJob]) -> None:
         requires = sorted({requirement for job in jobs for requirement in job.requires})
         if requires:
             log = jobs[0].log.with_suffix(".root.log")
             log.unlink(missing_ok=True)
-            self._dnf((*self.repositories, *self.extra)).install(root.path, requires, log, _names(jobs))
+            try:
+                self._all().install(root.path, requires, log, _names(jobs))
+            except BuildError as error:
+                raise self._unsatisfied(jobs, error.problems) from error
+
+    def _unsatisfied(self, jobs: Sequence[BuildJob], problems: tuple[Problem, ...]) -> BuildError:
+        """Name the jobs that asked for what is missing, and a script for one of them: the root is gone by then."""
+        told = []
+        for problem in problems:
+            culprits = [job for job in jobs if any(requirement in problem.what for requirement in job.requires)] or jobs
+            told.append(replace(problem, where=_names(culprits), fix=self._again(culprits[0])))
+        return BuildError(*told)
 
     def _build_one(self, root: CleanRoot, job: BuildJob, out: Path) -> Built:
         start = time.monotonic()
@@ -91,15 +105,17 @@ class BwrapBuilder:
         text = job.log.read_text(encoding="utf-8", errors="replace") if job.log.exists() else ""
         if "No space left on device" in text:
             return DiskFullError(Problem("the disk is full", where=job.name, fix="free some space, then run again"))
-        dnf = self._dnf((*self.repositories, *self.extra))
-        script = write_script(job, self.roots().base(), dnf, self.work / "again" / job.name)
         return BuildError(
             Problem(
                 what=f"rpmbuild ended with {returncode}\n{relevant(text)}",
                 where=f"{job.name} ({job.log})",
-                fix=f"to see it again: sh {script}   (or, for a shell in its build root: sh {script} shell)",
+                fix=self._again(job),
             )
         )
+
+    def _again(self, job: BuildJob) -> str:
+        script = write_script(job, self.roots().base(), self._all(), self.work / "again" / job.name)
+        return f"to see it again: sh {script}   (or, for a shell in its build root: sh {script} shell)"
 
 
 def _names(jobs: Sequence[BuildJob]) -> str:
