@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from elpack.config_service import read_service, read_smoke
 from elpack.errors import ConfigError, Problem
 from elpack.model import Policy, Sha256
 from elpack.naming import dist_name, parse_version, rpm_name
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from elpack.naming import RpmName
+    from elpack.service import Service
+    from elpack.smoke import Smoke
 
 T = TypeVar("T")
 
@@ -86,6 +89,8 @@ class Release:
     targets: tuple[TargetChoice, ...]
     policies: tuple[tuple[NormalizedName, Policy], ...]
     assets: tuple[AssetFile, ...]
+    service: Service | None
+    smoke: Smoke
 
     def first_party_names(self) -> frozenset[NormalizedName]:
         """Return the names of all dists that are compiled from their own source."""
@@ -121,6 +126,8 @@ def _release(root: Table) -> Release:
         targets=_targets(root.table("targets")),
         policies=_policies(root.table("policy")),
         assets=tuple(_asset(table) for table in root.tables("asset")),
+        service=read_service(root.table("service")),
+        smoke=read_smoke(root.table("smoke")),
     )
     head.done()
     if release.application.name not in release.first_party_names():
@@ -143,9 +150,7 @@ def _application(table: Table) -> Application:
 
 
 def _first_party(table: Table) -> tuple[FirstParty, ...]:
-    return tuple(
-        sorted((_one_first_party(name, entry) for name, entry in table.named_tables()), key=lambda d: d.name)
-    )
+    return tuple(sorted((_one_first_party(name, entry) for name, entry in table.named_tables()), key=lambda d: d.name))
 
 
 def _one_first_party(name: str, table: Table) -> FirstParty:

@@ -143,6 +143,15 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetRepository:
+    """One of an EL version's own repositories: base URL without $basearch left in it, and the URL of its key."""
+
+    id: str
+    url: str
+    gpgkey: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """EL version, Python version and architecture, with the facts of that EL version (targets/*.toml)."""
 
@@ -165,8 +174,8 @@ class Target:
     """RPMs of every build root beside what a spec asks for."""
     root: tuple[str, ...]
     """RPMs of the clean root into which packages are installed and smoke-tested."""
-    repositories: Mapping[str, str] = field(default_factory=dict)
-    """Repository id to base URL, with $basearch; empty for the stand-in, whose base is made here."""
+    repositories: tuple[TargetRepository, ...] = ()
+    """The target's own repositories; none for the stand-in, whose base is made here."""
 
     def __str__(self) -> str:
         return f"{self.name} / {self.python} / {self.arch}"

@@ -81,7 +81,9 @@ def _purpose(package: Package, plan: Plan) -> str:
         return f"It is needed to build {plan.release} and is not published."
     if package.role is Role.APPLICATION:
         return f"It runs in a private Python environment in {package.prefix} that nothing else on the system sees."
-    return f"For the private Python environment of {plan.release} in {package.prefix}; nothing else on the system sees it."
+    return (
+        f"For the private Python environment of {plan.release} in {package.prefix}; nothing else on the system sees it."
+    )
 
 
 def _finish_options(package: Package) -> str:

@@ -84,9 +84,7 @@ class Table:
         values = self.get(key, list, [])
         for index, value in enumerate(values):
             if not isinstance(value, str):
-                self.problem(
-                    f"{key}[{index}]", f"expected a string, found {_NAMES.get(type(value), 'something else')}"
-                )
+                self.problem(f"{key}[{index}]", f"expected a string, found {_NAMES.get(type(value), 'something else')}")
         return tuple(value for value in values if isinstance(value, str))
 
     def table(self, key: str) -> Table:

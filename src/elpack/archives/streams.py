@@ -84,7 +84,7 @@ def walk_zip(archive: zipfile.ZipFile, gate: Gate) -> Iterator[tuple[Member, Ope
         member = Member(name.removesuffix("/"), _zip_kind(info), info.file_size, _zip_mode(info), _zip_time(info))
         gate.admit(member)
         if member.kind is Kind.SYMLINK:
-            gate.refusals.add("is a symbolic link, which a zip of Python's has no meaning for", name)
+            gate.refusals.add("is a symbolic link, which a wheel cannot hold", name)
         yield member, lambda info=info: archive.open(info)  # type: ignore[misc]
 
 

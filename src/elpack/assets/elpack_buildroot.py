@@ -110,17 +110,17 @@ def finish(options: argparse.Namespace) -> None:
     if options.native and not any(extensions):
         sys.exit("elpack: no extension module was compiled, although the package is meant to hold one")
     if options.pure and any(extensions):
-        sys.exit("elpack: machine code in a package that is meant to be noarch; set [native] is = \"yes\"")
+        sys.exit('elpack: machine code in a package that is meant to be noarch; set [native] is = "yes"')
     byte_compile(tree, options.keep_source)
     write_list(tree, Path(options.files), options.licence)
 
 
 def drop(tree: Tree, paths: list[str]) -> None:
     """Remove what the override leaves out, and what only an installer on a running system would need."""
-    for path in paths:
-        victim = tree.top / path
+    for inside in paths:
+        victim = tree.top / inside
         if not victim.is_file():
-            sys.exit(f"elpack: {path} is to be dropped, but is not there: the override is out of date")
+            sys.exit(f"elpack: {inside} is to be dropped, but is not there: the override is out of date")
         victim.unlink()
     for site in tree.sites():
         for name in NOT_SHIPPED:

@@ -22,7 +22,7 @@ class Inputs:
     """The whole input of a plan; equal inputs give equal plans.
 
     chosen: the file of each dist of the closure. build: the dists of the build lock that the target needs, and
-    chosen_build their files. facts: what each chosen file holds, by sha256. assets: the release's own files,
+    chosen_build their files. facts: what each chosen file holds, by sha256. build_requires: what each sdist's build needs, by file name. assets: the release's own files,
     by path below the release file.
     """
 
@@ -34,5 +34,6 @@ class Inputs:
     chosen_build: Mapping[NormalizedName, Choice]
     facts: Mapping[str, WheelFacts | SdistFacts]
     overrides: Mapping[NormalizedName, Override]
+    build_requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     assets: Mapping[str, Source] = field(default_factory=dict)
     notices: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-    from elpack.model import CoreMetadata, SelectedDist, Target
+    from elpack.model import SelectedDist, Target
     from elpack.naming import RpmName
     from elpack.plan.facts import Inputs
     from elpack.plan.policy import Choice
@@ -88,17 +88,10 @@ def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         role=Role.BUILDROOT,
         rpm=rpm_name(f"python{inputs.target.python}-{dist.name}"),
         prefix="/usr",
-        needs=tuple(buildroot_node(name) for name in runtime_needs(inputs, facts.metadata, dist.name)),
+        needs=tuple(buildroot_node(name) for name in dist.requires),
         requires=(inputs.target.python_rpm,),
         provides=(f"python{inputs.target.python}dist({dist.name}) = {dist_version(dist.version)}",),
     )
-
-
-def runtime_needs(inputs: Inputs, metadata: CoreMetadata, name: NormalizedName) -> list[NormalizedName]:
-    """Return which dists of the build lock a dist requires at run time, by its own metadata on the target."""
-    known = {dist.name for dist in inputs.build}
-    wanted = {dist_name(need.name) for need in active(metadata.requires_dist, inputs.target)}
-    return sorted((wanted & known) - {name})
 
 
 def active(requirements: Iterable[str], target: Target) -> list[Requirement]:
@@ -133,10 +126,8 @@ def build_requirements(inputs: Inputs, package: Package, facts: SdistFacts) -> t
             BuildRequire(inputs.target.devel_rpm, "the interpreter's headers"),
         ]
     rpms += [BuildRequire(entry.value, entry.reason) for entry in override.build_requires]
-    wanted = {dist_name(need.name) for need in active(facts.build_requires, inputs.target)}
-    wanted |= {dist_name("pip")}
-    if facts.backend.startswith("setuptools"):
-        wanted |= {dist_name("setuptools"), dist_name("wheel")}
+    locked = inputs.build_requires.get(facts.filename, facts.build_requires)
+    wanted = {dist_name("pip"), *(dist_name(need.name) for need in active(locked, inputs.target))}
     wanted |= {dist_name(entry.value) for entry in override.build_dists}
     known = {dist.name for dist in inputs.build}
     return rpms, [buildroot_node(name) for name in sorted(wanted & known)]

@@ -113,7 +113,7 @@ def _tags(wheel: RemoteFile) -> tuple[frozenset[Tag], tuple[int, ...]]:
         _, _, build, tags = parse_wheel_filename(wheel.filename)
     except InvalidWheelFilename:
         return frozenset(), ()
-    return tags, build[:1] if build else (0,)  # type: ignore[return-value]
+    return tags, build[:1] if build else (0,)
 
 
 def _speaks_python(wheel: RemoteFile, target: Target) -> bool:

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import ConfigError, Problem
-from elpack.model import Target
+from elpack.model import Target, TargetRepository
 from elpack.tables import parse_toml
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def read_target_choice(name: str, table: Table) -> TargetChoice:
     arches = table.strings("arches") or ("x86_64",)
     for arch in arches:
         if arch not in facts["arches"]:
-            table.problem(
-                "arches", f"{name} has no architecture {arch}", fix=f"one of: {', '.join(facts['arches'])}"
-            )
+            table.problem("arches", f"{name} has no architecture {arch}", fix=f"one of: {', '.join(facts['arches'])}")
     return TargetChoice(name, python, arches)
 
 
@@ -78,5 +76,8 @@ def resolve_target(choice: TargetChoice, arch: str) -> Target:
         title=facts["title"],
         buildroot=tuple(facts["buildroot"]),
         root=tuple(facts["root"]),
-        repositories=dict(facts["repositories"]),
+        repositories=tuple(
+            TargetRepository(name, entry["url"].replace("$basearch", arch), entry["gpgkey"])
+            for name, entry in facts["repositories"].items()
+        ),
     )

@@ -1,0 +1,219 @@
+"""The rules: each is a function with a docstring that explains what it finds and how it is mended."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from elpack.errors import PlanError, Problem
+from elpack.naming import dist_name
+from elpack.plan.model import Role
+from elpack.plan.paths import installed_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from packaging.utils import NormalizedName
+
+    from elpack.plan.facts import Inputs
+    from elpack.plan.model import Package, Plan
+
+    Rule = Callable[[Plan, Inputs], Iterator[Problem]]
+
+
+def check_plan(plan: Plan, inputs: Inputs) -> None:
+    """Ask every rule. Raises `PlanError` with all findings of all rules."""
+    problems = [problem for rule in RULES for problem in rule(plan, inputs)]
+    if problems:
+        raise PlanError(*problems)
+
+
+def no_usable_file(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A dist for which the lock pins neither a wheel that runs on the target nor an sdist.
+
+    Lock again where the index has one, or set the target's Python to one that is served.
+    """
+    for choices, lock in ((inputs.chosen, "uv.lock"), (inputs.chosen_build, "pylock.build.toml")):
+        for name, choice in choices.items():
+            if choice.file is None:
+                yield Problem(
+                    choice.problem,
+                    where=f"{name} ({inputs.target})",
+                    fix=f"pin a file of {name} that the target can use in {lock}",
+                )
+
+
+def path_conflict(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """Two packages that would own one path; rpm would refuse to install the second.
+
+    Decide which one keeps it, and drop it from the other in specs/overrides/<dist>.toml.
+    """
+    owners: dict[str, list[Package]] = defaultdict(list)
+    for package in _with_facts(plan, inputs):
+        facts = inputs.facts[package.sources[0].sha256]
+        for path in set(installed_paths(package, facts, plan.target.python)):
+            if package.role.published:
+                owners[path].append(package)
+    for path, packages in sorted(owners.items()):
+        if len(packages) > 1:
+            names = " and ".join(package.dist for package in packages)
+            loser = packages[0]
+            inside = path.removeprefix(f"{loser.prefix}/")
+            yield Problem(
+                f"{names} both own {path}",
+                where=f"{loser.rpm}",
+                fix=f'[[drop]] path = "{inside}" with a reason, in specs/overrides/{loser.dist}.toml',
+            )
+
+
+def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A requirement in a dist's own metadata that the closure does not meet: missing, or in another version.
+
+    uv's overrides and exclusions can cause this on purpose; then the lock's author knows. Otherwise lock again.
+    """
+    closure = inputs.selection.by_name()
+    for package in _with_facts(plan, inputs):
+        dist = closure.get(package.dist)
+        if dist is None or not package.role.published:
+            continue
+        metadata = inputs.facts[package.sources[0].sha256].metadata
+        for requirement in _requirements(metadata.requires_dist):
+            if not _applies(requirement, inputs, dist.extras):
+                continue
+            have = closure.get(dist_name(requirement.name))
+            if have is None:
+                yield Problem(
+                    f"requires {requirement}, which the lock leaves out", where=f"{package.dist}", fix="uv lock"
+                )
+            elif not requirement.specifier.contains(have.version, prereleases=True):
+                yield Problem(
+                    f"requires {requirement}, the lock has {have.version}", where=f"{package.dist}", fix="uv lock"
+                )
+
+
+def wrong_python(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A dist whose Requires-Python leaves the target's Python out."""
+    python = inputs.target.marker_environment()["python_full_version"]
+    for package in _with_facts(plan, inputs):
+        text = inputs.facts[package.sources[0].sha256].metadata.requires_python
+        try:
+            allowed = SpecifierSet(text)
+        except InvalidSpecifier:
+            yield Problem(f"Requires-Python is not a specifier: {text!r}", where=f"{package.dist}")
+            continue
+        if not allowed.contains(python, prereleases=True):
+            yield Problem(
+                f"needs Python {text}, the target has {inputs.target.python}",
+                where=f"{package.dist} {package.upstream_version}",
+                fix="choose another Python for the target in elpack.toml, or lock again for this one",
+            )
+
+
+def no_licence(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
+    """A package whose licence its metadata does not tell without doubt.
+
+    Read its licence text, and write the SPDX expression into specs/overrides/<dist>.toml.
+    """
+    for package in plan.packages:
+        if not package.licence.expression:
+            yield Problem(
+                "its licence is not known",
+                where=f"{package.dist} {package.upstream_version}",
+                why=package.licence.reason,
+                fix=f'[licence] expression = "…" with a reason, in specs/overrides/{package.dist}.toml',
+            )
+
+
+def same_rpm_name(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
+    """Two dists that get the same RPM name, or an application whose RPM is named like one of its parts."""
+    seen: dict[str, Package] = {}
+    for package in plan.packages:
+        other = seen.setdefault(package.rpm, package)
+        if other is not package:
+            yield Problem(f"{other.node} and {package.node} would both be the RPM {package.rpm}", where="elpack.toml")
+
+
+def wrong_identity(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A file whose metadata names another dist or version than the lock does."""
+    versions = {dist.name: dist.version for dist in inputs.selection.dists}
+    for package in _with_facts(plan, inputs):
+        metadata = inputs.facts[package.sources[0].sha256].metadata
+        pinned = versions.get(package.dist)
+        if dist_name(metadata.name) != package.dist:
+            yield Problem(f"the file says that it is {metadata.name}", where=f"{package.sources[0].filename}")
+        elif package.role.published and pinned is not None and str(pinned) != package_version(metadata.version):
+            yield Problem(
+                f"the file says version {metadata.version}, the lock {pinned}", where=f"{package.sources[0].filename}"
+            )
+
+
+def unknown_exposed_command(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A command that the release exposes in /usr/bin, but that its application does not have."""
+    for package in _with_facts(plan, inputs):
+        if package.role is Role.APPLICATION:
+            paths = set(installed_paths(package, inputs.facts[package.sources[0].sha256], plan.target.python))
+            for command in package.expose:
+                if f"{package.prefix}/bin/{command}" not in paths:
+                    yield Problem(
+                        f"{package.dist} has no command {command}",
+                        where="elpack.toml: application.expose",
+                        fix="name one of its [project.scripts]",
+                    )
+
+
+def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """An override file for a dist that is neither in the closure nor in the build lock."""
+    known: set[NormalizedName] = {package.dist for package in plan.packages}
+    for name in sorted(inputs.overrides.keys() - known):
+        yield Problem(
+            "no dist of this name is in the closure or in the build lock",
+            where=f"specs/overrides/{name}.toml",
+            fix="remove the file, or mend its name",
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    no_usable_file,
+    wrong_identity,
+    wrong_python,
+    unsatisfied_requirement,
+    path_conflict,
+    same_rpm_name,
+    unknown_exposed_command,
+    no_licence,
+    override_for_nobody,
+)
+
+
+def package_version(text: str) -> str:
+    """Return a version in PEP 440's normal form, or the text itself where it is none."""
+    from elpack.naming import parse_version
+
+    try:
+        return str(parse_version(text))
+    except ValueError:
+        return text
+
+
+def _with_facts(plan: Plan, inputs: Inputs) -> Iterator[Package]:
+    for package in plan.packages:
+        if package.sources and package.role not in (Role.MACROS, Role.RUNTIME):
+            yield package
+
+
+def _requirements(texts: tuple[str, ...]) -> Iterator[Requirement]:
+    for text in texts:
+        try:
+            yield Requirement(text)
+        except InvalidRequirement:
+            continue
+
+
+def _applies(requirement: Requirement, inputs: Inputs, extras: frozenset[NormalizedName]) -> bool:
+    if requirement.marker is None:
+        return True
+    environment = inputs.target.marker_environment()
+    return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))

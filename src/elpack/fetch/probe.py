@@ -1,0 +1,35 @@
+"""Small questions to a server: does it answer, and what is in this little file?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elpack.errors import FetchError, Problem
+from elpack.fetch.transport import Patience, Transport, shown
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+_ONE_SHORT_TRY = Patience(attempts=1, timeout=5.0)
+_LIMIT = 1_000_000
+
+
+def answers(url: str) -> bool:
+    """Tell whether a file is there, by one try of at most five seconds of silence."""
+    try:
+        Transport(_ONE_SHORT_TRY).get(url, lambda response: response.read(1))
+    except FetchError:
+        return False
+    return True
+
+
+def content(url: str) -> bytes:
+    """Return a small file, such as a repository's repomd.xml. Raises `FetchError`, also when it is over 1 MB."""
+
+    def read(response: HTTPResponse) -> bytes:
+        data = response.read(_LIMIT + 1)
+        if len(data) > _LIMIT:
+            raise FetchError(Problem("the answer is over 1 MB", shown(url)))
+        return data
+
+    return Transport(Patience()).get(url, read)

@@ -1,0 +1,66 @@
+"""dist/<target>/<arch>/manifest.json: every artefact with its kind, size, digest and the plan node that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from elpack import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from elpack.plan.model import Plan
+    from elpack.steps.build import Result
+
+FORMAT = 1
+
+
+def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) -> dict[str, Any]:
+    """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name."""
+    nodes = plan.by_node()
+    artefacts = []
+    for result in results:
+        package = nodes[result.node]
+        for file in result.entry.files:
+            name = file.path.name
+            artefacts.append(
+                {
+                    "kind": _kind(name, published=package.role.published),
+                    "name": name,
+                    "size": file.size,
+                    "sha256": file.sha256,
+                    "node": package.node,
+                    "dist": f"{package.dist}=={package.upstream_version}",
+                }
+            )
+    for path in repodata:
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        artefacts.append({"kind": "repodata", "name": f"repodata/{path.name}", "size": len(data), "sha256": digest})
+    return {
+        "format": FORMAT,
+        "elpack": __version__,
+        "release": plan.release,
+        "version": plan.version,
+        "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
+        "standin": plan.target.standin,
+        "artefacts": sorted(artefacts, key=lambda artefact: (artefact["kind"], artefact["name"])),
+    }
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file in one step: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    partial.replace(path)
+
+
+def _kind(name: str, *, published: bool) -> str:
+    if name.endswith(".src.rpm"):
+        return "srpm" if published else "buildroot-srpm"
+    return "rpm" if published else "buildroot-rpm"

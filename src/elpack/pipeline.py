@@ -1,0 +1,267 @@
+"""The program: one list of steps, from the release file to a smoke-tested repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from elpack.checks import check_plan
+from elpack.errors import Problem, ToolMissingError
+from elpack.manifest import manifest, write_json
+from elpack.plan.make import make_plan
+from elpack.render import render_spec
+from elpack.run import run
+from elpack.steps.base import Base, base, choose_target
+from elpack.steps.build import Build, published
+from elpack.steps.gather import gather, read_project
+from elpack.steps.install import installed_root
+from elpack.steps.repository import publish
+from elpack.steps.rpmset import check_rpms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from elpack.model import RemoteFile, Target
+    from elpack.plan.model import NodeId, Plan
+    from elpack.run import Runner
+    from elpack.steps.build import Result, Watcher
+    from elpack.steps.gather import Gathered, Project
+    from elpack.steps.install import InstallReport
+    from elpack.steps.smoke import SmokeReport
+    from elpack.workspace import Workspace
+
+
+class Screen(Protocol):
+    """What the pipeline tells the user; a terminal, a plain log, or nothing."""
+
+    def phase(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show that a phase runs; the value adds a word to its line."""
+        ...
+
+    def building(self, plan: Plan) -> AbstractContextManager[Watcher]:
+        """Show packages being built."""
+        ...
+
+    def notice(self, text: str) -> None:
+        """Say something that the user should know."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line decides. An empty target or builder means: choose."""
+
+    target: str = ""
+    arch: str = ""
+    builder: str = "auto"
+    workers: int = 0
+    keep_going: bool = False
+    offline: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """One run: what it was asked for, and what its steps found and made so far."""
+
+    workspace: Workspace
+    options: Options
+    screen: Screen
+    runner: Runner = run
+    project: Project | None = None
+    target: Target | None = None
+    gathered: Gathered | None = None
+    plan: Plan | None = None
+    specs: dict[NodeId, str] = field(default_factory=dict)
+    base: Base | None = None
+    results: dict[NodeId, Result] = field(default_factory=dict)
+    repository: Path | None = None
+    install: InstallReport | None = None
+    smoke: SmokeReport | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Path:
+        """The folder of this target's results."""
+        assert self.target is not None  # noqa: S101 - the first step sets it
+        return self.workspace.output(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the pipeline: what the user reads, the programs that it needs, and what it does."""
+
+    name: str
+    title: str
+    action: Callable[[Session, Callable[[str], None]], None]
+    tools: tuple[str, ...] = ()
+
+
+def _read(session: Session, say: Callable[[str], None]) -> None:
+    session.project = read_project(session.workspace)
+    release = session.project.release
+    session.target, why = choose_target(release, session.options.target, session.options.arch)
+    say(f"{release.name} for {session.target}")
+    if why:
+        session.screen.notice(why)
+
+
+def _fetch(session: Session, say: Callable[[str], None]) -> None:
+    assert session.project is not None  # noqa: S101 - steps run in order
+    assert session.target is not None  # noqa: S101
+    received: dict[str, int] = {}
+
+    def progress(file: RemoteFile, count: int) -> None:
+        received[file.sha256] = count
+        say(f"{sum(received.values()) / 1e6:.0f} MB")
+
+    session.gathered = gather(
+        session.project,
+        session.target,
+        session.workspace,
+        offline=session.options.offline,
+        runner=session.runner,
+        progress=progress,
+    )
+    files = len(session.gathered.inputs.facts)
+    say(f"{files} files")
+    for notice in session.gathered.inputs.notices:
+        session.screen.notice(notice)
+
+
+def _plan(session: Session, say: Callable[[str], None]) -> None:
+    assert session.gathered is not None  # noqa: S101
+    inputs = session.gathered.inputs
+    session.plan = plan = make_plan(inputs)
+    check_plan(plan, inputs)
+    release = inputs.release
+    session.specs = {p.node: render_spec(p, plan, release.packager, release.revision) for p in plan.packages}
+    say(f"{len(plan.packages)} packages, {len(plan.published())} of them for customers")
+
+
+def _base(session: Session, say: Callable[[str], None]) -> None:
+    assert session.target is not None  # noqa: S101
+    session.base = base(session.target, session.workspace, say)
+    say(session.target.title)
+
+
+def _build(session: Session, say: Callable[[str], None]) -> None:
+    build = make_build(session)
+    assert session.plan is not None  # noqa: S101
+    with session.screen.building(session.plan) as watcher:
+        build.watcher = watcher
+        session.results = build.run()
+    made = sum(not result.cached for result in session.results.values())
+    had = len(session.results) - made
+    say(f"{made} built, {had} had been built before" if made else f"nothing to do: all {had} had been built before")
+
+
+def _check(session: Session, say: Callable[[str], None]) -> None:
+    assert session.plan is not None  # noqa: S101
+    rpms = published(session.plan, session.results)
+    check_rpms(session.plan, {node: result.rpms for node, result in session.results.items()})
+    say(f"{len(rpms)} RPMs, {sum(path.stat().st_size for path in rpms) / 1e6:.0f} MB")
+
+
+def _repository(session: Session, say: Callable[[str], None]) -> None:
+    assert session.plan is not None  # noqa: S101
+    nodes = session.plan.by_node()
+    results = [result for node, result in sorted(session.results.items()) if nodes[node].role.published]
+    rpms = [path for result in results for path in result.rpms]
+    srpms = [result.srpm for result in results]
+    session.repository = publish(rpms, srpms, session.output, session.plan.release, session.plan.target)
+    folder = session.output / "specs"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for node, text in session.specs.items():
+        (folder / f"{nodes[node].rpm}.spec").write_text(text)
+    repodata = sorted((session.repository / "repodata").iterdir())
+    write_json(session.output / "manifest.json", manifest(session.plan, session.results.values(), repodata))
+    say(str(session.repository))
+
+
+def _install(session: Session, say: Callable[[str], None]) -> None:
+    assert session.project is not None  # noqa: S101
+    assert session.plan is not None  # noqa: S101
+    assert session.base is not None  # noqa: S101
+    assert session.repository is not None  # noqa: S101
+    with session.screen.phase("Install and smoke-test in a clean root") as tell:
+        session.install, session.smoke = installed_root(
+            session.project.release,
+            session.plan,
+            session.base.repositories,
+            session.repository,
+            session.workspace,
+            logs=session.output / "logs",
+            runner=session.runner,
+            progress=tell,
+        )
+    say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
+
+
+# The whole tool. Each step takes what the ones before it left in the session.
+PIPELINE: tuple[Step, ...] = (
+    Step("read", "Read the release file", _read),
+    Step("fetch", "Fetch what the locks pin", _fetch),
+    Step("plan", "Plan and check the whole set", _plan),
+    Step("base", "Provide the target's own packages", _base, ("mmdebstrap", "rpmbuild", "createrepo_c")),
+    Step("build", "Build in clean roots", _build, ("dnf", "bwrap", "createrepo_c")),
+    Step("check", "Check the built set", _check, ("rpm",)),
+    Step("repository", "Make the dnf repository", _repository, ("createrepo_c",)),
+    Step("install", "Install and smoke-test", _install, ("dnf", "bwrap")),
+)
+
+
+def carry_out(session: Session, last: str) -> None:
+    """Run the steps up to the one named `last`. Raises `ToolMissingError` before it starts what it cannot end."""
+    names = [step.name for step in PIPELINE]
+    steps = PIPELINE[: names.index(last) + 1]
+    need_tools(steps)
+    for step in steps:
+        start = time.monotonic()
+        with session.screen.phase(step.title) as say:
+            step.action(session, say)
+        session.seconds[step.name] = time.monotonic() - start
+
+
+def need_tools(steps: Sequence[Step]) -> None:
+    """Raise `ToolMissingError` with every program that the steps need and this machine has not."""
+    wanted = {tool: step.title for step in steps for tool in step.tools}
+    missing = [tool for tool in wanted if shutil.which(tool) is None]
+    if missing:
+        fix = "make -f Makefile.rpm test, which installs what is missing"
+        raise ToolMissingError(
+            *(Problem(f"{tool} is not installed", where=wanted[tool], fix=fix) for tool in sorted(missing))
+        )
+
+
+def make_build(session: Session) -> Build:
+    """Return the build of a session's plan."""
+    from elpack.builders.choose import choose_builder
+    from elpack.report.terminal import Silent
+    from elpack.store import Store
+
+    assert session.plan is not None  # noqa: S101
+    assert session.gathered is not None  # noqa: S101
+    assert session.base is not None  # noqa: S101
+    plan, base_, workspace = session.plan, session.base, session.workspace
+    choice = choose_builder(
+        session.options.builder, plan.target, base_.repositories, workspace.work, runner=session.runner
+    )
+    return Build(
+        plan=plan,
+        specs=session.specs,
+        sources=session.gathered.paths,
+        store=Store(workspace.store),
+        base=base_.digest,
+        builder=lambda repositories: replace(choice.builder, extra=repositories),  # type: ignore[type-var]
+        work=workspace.work / "building",
+        logs=session.output / "logs" / "build",
+        watcher=Silent(),
+        workers=session.options.workers or os.cpu_count() or 1,
+        keep_going=session.options.keep_going,
+    )

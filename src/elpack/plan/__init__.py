@@ -1,0 +1,3 @@
+"""Decides everything before anything is done."""
+
+from __future__ import annotations

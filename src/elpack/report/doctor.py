@@ -1,0 +1,31 @@
+"""What the steps need of this machine, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from rich.table import Table
+
+from elpack.pipeline import PIPELINE, need_tools
+
+
+def doctor_table() -> Table:
+    """Return one line per program: which steps need it, and where it is."""
+    table = Table(box=None, header_style="bold")
+    for heading in ("program", "needed to", "found"):
+        table.add_column(heading)
+    wanted: dict[str, list[str]] = {}
+    for step in PIPELINE:
+        for tool in step.tools:
+            wanted.setdefault(tool, []).append(step.name)
+    for tool, steps in sorted(wanted.items()):
+        table.add_row(tool, ", ".join(steps), shutil.which(tool) or "[red]missing[/]")
+    table.add_row("mock", "build (instead of bwrap)", shutil.which("mock") or "[dim]not installed, not needed[/]")
+    table.add_row("root", "base, build, install", "yes" if os.geteuid() == 0 else "[red]no: use sudo[/]")
+    return table
+
+
+def missing_tools() -> None:
+    """Raise `ToolMissingError` with every program that is missing."""
+    need_tools(PIPELINE)

@@ -1,0 +1,123 @@
+"""The plan and the result as tables and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from elpack.plan.model import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from elpack.pipeline import Session
+    from elpack.plan.model import NodeId, Package, Plan
+    from elpack.steps.build import Result
+    from elpack.steps.smoke import SmokeReport
+
+
+def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool) -> Table:
+    """Return the plan, one line per RPM. Without `everything`, what only build roots hold is left out."""
+    table = Table(title=f"{plan.release} {plan.version} for {plan.target}", box=None, header_style="bold")
+    for heading in ("RPM", "policy", "why", "source", "waits for", "cached"):
+        table.add_column(heading, overflow="fold")
+    for package in plan.packages:
+        if everything or package.role.published:
+            waits = [node for node in package.waits_for if node != "macros"]
+            table.add_row(
+                f"{package.nvr}.{arch(package, plan)}",
+                package.policy,
+                escape(package.reason),
+                escape(_source(package)),
+                _few(waits),
+                "yes" if package.node in cached else "",
+            )
+    return table
+
+
+def plan_json(plan: Plan, cached: Collection[NodeId]) -> dict[str, Any]:
+    """Return the plan for machines."""
+    return {
+        "release": plan.release,
+        "version": plan.version,
+        "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
+        "packages": [_package_json(package, plan, cached) for package in plan.packages],
+        "notices": list(plan.notices),
+    }
+
+
+def arch(package: Package, plan: Plan) -> str:
+    """Return the architecture that stands in the RPM's name."""
+    return "noarch" if package.noarch else plan.target.arch
+
+
+def summary(session: Session) -> Table:
+    """Return what a run made: sizes and times by role, then the phases."""
+    assert session.plan is not None  # noqa: S101 - only a finished run is summed up
+    table = Table(title=f"{session.plan.release} {session.plan.version} for {session.plan.target}", box=None)
+    for heading in ("what", "RPMs", "MB", "built now", "build seconds"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for role in Role:
+        row = _role_row(role, session.plan, session.results)
+        if row:
+            table.add_row(*row)
+    table.add_section()
+    for name, seconds in session.seconds.items():
+        table.add_row(f"phase {name}", "", "", "", f"{seconds:.1f}")
+    return table
+
+
+def _role_row(role: Role, plan: Plan, results: Mapping[NodeId, Result]) -> tuple[str, ...] | None:
+    mine = [results[package.node] for package in plan.packages if package.role is role and package.node in results]
+    if not mine:
+        return None
+    rpms = [path for result in mine for path in result.rpms]
+    size = sum(path.stat().st_size for path in rpms) / 1e6
+    now = [result for result in mine if not result.cached]
+    return role, str(len(rpms)), f"{size:.1f}", str(len(now)), f"{sum(result.seconds for result in now):.1f}"
+
+
+def _package_json(package: Package, plan: Plan, cached: Collection[NodeId]) -> dict[str, Any]:
+    return {
+        "node": package.node,
+        "role": package.role,
+        "dist": package.dist,
+        "version": package.upstream_version,
+        "rpm": {"name": package.rpm, "evr": str(package.evr), "arch": arch(package, plan)},
+        "policy": package.policy,
+        "reason": package.reason,
+        "native": package.native,
+        "licence": {"expression": package.licence.expression, "reason": package.licence.reason},
+        "sources": [{"file": s.filename, "sha256": s.sha256, "url": s.url} for s in package.sources],
+        "needs": list(package.needs),
+        "waits_for": list(package.waits_for),
+        "build_requires": [{"requirement": b.requirement, "reason": b.reason} for b in package.build_requires],
+        "notes": list(package.notes),
+        "cached": package.node in cached,
+    }
+
+
+def _source(package: Package) -> str:
+    if not package.sources:
+        return ""
+    source = package.sources[0]
+    return f"{source.filename} sha256:{source.sha256[:12]}…"
+
+
+def _few(nodes: list[NodeId]) -> str:
+    names = [node.removeprefix("stack/").replace("buildroot/", "") for node in nodes]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")  # noqa: PLR2004
+
+
+def smoke_table(report: SmokeReport) -> Table:
+    """Return how each step of the smoke test went."""
+    table = Table(title="smoke test", box=None)
+    table.add_column("step")
+    table.add_column("result")
+    table.add_column("seconds", justify="right")
+    for step in report.steps:
+        colour = {"ok": "green", "failed": "red"}.get(step.status, "yellow")
+        table.add_row(step.name, f"[{colour}]{step.status}[/]", f"{step.seconds:.1f}")
+    return table

@@ -1,0 +1,89 @@
+"""The target's own repositories: a real EL's where they answer, the stand-in's otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elpack.builders import Repository
+from elpack.errors import ConfigError, FetchError, Problem
+from elpack.fetch.probe import answers, content
+from elpack.steps.standin import build_standin
+from elpack.targets import resolve_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from elpack.config import Release
+    from elpack.model import Target
+    from elpack.workspace import Workspace
+
+MACHINE = os.uname().machine
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Repositories that build roots and installation roots start from. `digest` changes when their content does."""
+
+    repositories: tuple[Repository, ...]
+    digest: str
+
+
+def choose_target(release: Release, name: str, arch: str = "") -> tuple[Target, str]:
+    """Return the target to work for, and a notice when it was not the first choice.
+
+    Without a name it is the first target whose repositories answer; a stand-in needs none.
+    Raises `ConfigError` when the release has no such target.
+    """
+    arch = arch or MACHINE
+    choices = {choice.name: choice for choice in release.targets}
+    if name:
+        if name not in choices:
+            raise ConfigError(
+                Problem(
+                    f"the release has no target {name}",
+                    where="elpack.toml: targets",
+                    fix=f"one of: {', '.join(choices)}",
+                )
+            )
+        return resolve_target(choices[name], arch), ""
+    skipped: list[str] = []
+    for choice in choices.values():
+        if arch not in choice.arches:
+            continue
+        target = resolve_target(choice, arch)
+        if target.standin or all(answers(f"{repo.url}repodata/repomd.xml") for repo in target.repositories):
+            why = f"no repository of {' or '.join(skipped)} answers, so the target is {target.title}" if skipped else ""
+            return target, why
+        skipped.append(target.title)
+    raise FetchError(
+        Problem(
+            f"no target for {arch} can be reached: {', '.join(skipped) or 'none is named'}",
+            where="elpack.toml: targets",
+            fix="connect to the repositories, or add [targets.el9-standin]",
+        )
+    )
+
+
+def base(target: Target, workspace: Workspace, progress: Callable[[str], None] | None = None) -> Base:
+    """Return the target's repositories, making the stand-in's if need be."""
+    if target.standin:
+        folder = build_standin(target, workspace.work / "standin", progress=progress)
+        repomd = (folder / "repodata" / "repomd.xml").read_bytes()
+        return Base((Repository("standin", str(folder)),), hashlib.sha256(repomd).hexdigest())
+    repositories = tuple(Repository(repo.id, repo.url, gpgkey=repo.gpgkey) for repo in target.repositories)
+    whole = hashlib.sha256()
+    for repository in repositories:
+        whole.update(content(f"{repository.location}repodata/repomd.xml"))
+    return Base(repositories, whole.hexdigest())
+
+
+def existing_base(target: Target, workspace: Workspace) -> str:
+    """Return the digest of a stand-in that was made before, or an empty string: nothing is made or asked for it."""
+    if not target.standin:
+        return ""
+    found = sorted(Path(workspace.work / "standin").glob(f"{target.name}-{target.arch}-*/repodata/repomd.xml"))
+    return hashlib.sha256(found[-1].read_bytes()).hexdigest() if len(found) == 1 else ""

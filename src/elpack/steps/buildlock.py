@@ -1,0 +1,93 @@
+"""The build lock of a release: made anew, and told when it is stale."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
+from elpack.errors import BuildLockError
+from elpack.model import Policy, SdistFacts
+from elpack.naming import dist_name
+from elpack.steps.facts import read_facts
+from elpack.steps.gather import Closure, close, fetch, read_sources
+from elpack.steps.lock import make_build_lock
+from elpack.steps.lock_sandbox import LockSandbox
+from elpack.targets import resolve_target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from elpack.model import RemoteFile
+    from elpack.run import Runner
+    from elpack.steps.gather import Project, Sources
+    from elpack.workspace import Workspace
+
+
+def check_build_lock(project: Project, workspace: Workspace, *, offline: bool = False) -> None:
+    """Raise `BuildLockError` with all reasons why the build lock does not belong to the release any more."""
+    sources = read_sources(project, workspace, offline=offline)
+    closures = _closures(project, sources)
+    facts, _ = _sdists(closures, sources, workspace, offline=offline)
+    inputs = _inputs(project, closures, facts)
+    path = workspace.build_lock
+    problems = build_lock_stale(path.read_text(), inputs, path.name)
+    if problems:
+        raise BuildLockError(*problems)
+
+
+def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> int:
+    """Write the build lock anew for all targets of the release; return how many sdists it serves."""
+    sources = read_sources(project, workspace, runner=runner)
+    closures = _closures(project, sources)
+    facts, paths = _sdists(closures, sources, workspace)
+    text = make_build_lock(
+        facts,
+        {fact.filename: paths[fact.sha256] for fact in facts},
+        [(closure.target, closure.selection) for closure in closures],
+        LockSandbox.here(runner, workspace.work / "lock", os.environ),
+        lambda file: fetch([file], sources, workspace)[file.sha256],
+        overrides=_overrides(project, closures),
+        index=project.release.index,
+    )
+    partial = workspace.build_lock.with_suffix(f".{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(workspace.build_lock)
+    return len(facts)
+
+
+def _closures(project: Project, sources: Sources) -> list[Closure]:
+    return [
+        close(project, sources, resolve_target(choice, arch))
+        for choice in project.release.targets
+        for arch in choice.arches
+    ]
+
+
+def _sdists(
+    closures: list[Closure], sources: Sources, workspace: Workspace, *, offline: bool = False
+) -> tuple[list[SdistFacts], dict[str, Path]]:
+    """Return the facts of every sdist that some target builds, and where the files lie."""
+    chosen: dict[str, RemoteFile] = {}
+    for closure in closures:
+        for choice in closure.chosen.values():
+            if choice.policy is Policy.SDIST and choice.file is not None:
+                chosen[choice.file.filename] = choice.file
+    files = [chosen[name] for name in sorted(chosen)]
+    paths = fetch(files, sources, workspace, offline=offline)
+    facts = read_facts(files, paths, workspace.facts)
+    return [found for file in files if isinstance(found := facts[file.sha256], SdistFacts)], paths
+
+
+def _inputs(project: Project, closures: list[Closure], facts: list[SdistFacts]) -> BuildInputs:
+    pairs = [(closure.target, closure.selection) for closure in closures]
+    return build_inputs(facts, pairs, overrides=_overrides(project, closures))
+
+
+def _overrides(project: Project, closures: list[Closure]) -> frozenset[NormalizedName]:
+    """Return the dists that builds must take in the closure's version: those that an override builds with."""
+    known = {dist.name for closure in closures for dist in closure.selection.dists}
+    wanted = {dist_name(entry.value) for override in project.overrides.values() for entry in override.build_dists}
+    return frozenset(wanted & known)

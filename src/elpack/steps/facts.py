@@ -1,0 +1,68 @@
+"""What the chosen archives hold, read on both cores, and kept by digest so that it is read once."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from elpack.archives import read_sdist, read_wheel
+from elpack.errors import ArchiveError
+from elpack.model import ArchivedFile, CoreMetadata, EntryPoint, SdistFacts, WheelFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from elpack.model import RemoteFile
+
+FORMAT = "1"
+"""Raise it when facts are read in another way than before."""
+
+
+def read_facts(
+    files: Sequence[RemoteFile], paths: Mapping[str, Path], cache: Path
+) -> dict[str, WheelFacts | SdistFacts]:
+    """Return the facts of each file by its sha256. Raises `ArchiveError` with the problems of all files."""
+    folder = cache / FORMAT
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {file.sha256: file for file in files}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda file: _one(file, paths[file.sha256], folder), wanted.values()))
+    problems = [problem for result in results if isinstance(result, ArchiveError) for problem in result.problems]
+    if problems:
+        raise ArchiveError(*problems)
+    return {facts.sha256: facts for facts in results if not isinstance(facts, ArchiveError)}
+
+
+def _one(file: RemoteFile, path: Path, folder: Path) -> WheelFacts | SdistFacts | ArchiveError:
+    cached = folder / f"{file.sha256}.json"
+    if cached.exists():
+        return _decode(json.loads(cached.read_text()))
+    try:
+        read = read_wheel if file.filename.endswith(".whl") else read_sdist
+        facts = read(path, file.sha256)
+    except ArchiveError as error:
+        return error
+    partial = cached.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps({"kind": type(facts).__name__, **asdict(facts)}))
+    partial.replace(cached)
+    return facts
+
+
+def _decode(values: dict[str, Any]) -> WheelFacts | SdistFacts:
+    kind = values.pop("kind")
+    metadata = CoreMetadata(**{key: _frozen(value) for key, value in values.pop("metadata").items()})
+    for key in ("console_scripts", "gui_scripts", "scripts"):
+        if key in values:
+            values[key] = tuple(EntryPoint(**entry) for entry in values[key])
+    if kind == "SdistFacts":
+        return SdistFacts(metadata=metadata, **{key: _frozen(value) for key, value in values.items()})
+    values["files"] = tuple(ArchivedFile(**file) for file in values["files"])
+    return WheelFacts(metadata=metadata, **values)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

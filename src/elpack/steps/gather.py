@@ -1,0 +1,256 @@
+"""Gathers all that the planner may look at: release file, overrides, locks, archives and what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from elpack.archives import sdist_member
+from elpack.buildlock import build_requirements, read_build_lock
+from elpack.config import Release, parse_release
+from elpack.errors import BuildLockError, ConfigError, LockError, Problem
+from elpack.fetch import fetch_all
+from elpack.freshness import check_fresh
+from elpack.lockfile import parse_uv_lock
+from elpack.model import Sha256
+from elpack.overrides import parse_overrides
+from elpack.plan.facts import Inputs
+from elpack.plan.model import Source
+from elpack.plan.policy import choose_file, target_tags
+from elpack.run import run
+from elpack.selection import select
+from elpack.steps.facts import read_facts
+from elpack.steps.sources import application_sdist, checkout, local_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from elpack.fetch import Progress
+    from elpack.model import Policy, RemoteFile, SelectedDist, Selection, Target, UvLock
+    from elpack.overrides import Override
+    from elpack.plan.policy import Choice
+    from elpack.run import Runner
+    from elpack.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The release and its overrides, read and checked, nothing fetched yet."""
+
+    release: Release
+    overrides: Mapping[NormalizedName, Override]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The planner's inputs, and where the file of each digest lies."""
+
+    inputs: Inputs
+    paths: dict[str, Path] = field(default_factory=dict)
+
+
+def read_project(workspace: Workspace) -> Project:
+    """Read the release file and all overrides. Raises `ConfigError` with the mistakes of all of them."""
+    problems: list[Problem] = []
+    release, overrides = None, {}
+    if not workspace.file.exists():
+        raise ConfigError(Problem("there is no release file", where=str(workspace.file), fix="elpack init"))
+    try:
+        release = parse_release(workspace.file.read_text(), workspace.file.name)
+        problems += _missing_assets(release, workspace)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        files = sorted(workspace.overrides.glob("*.toml"))
+        overrides = parse_overrides({f"specs/overrides/{path.name}": path.read_text() for path in files})
+    except ConfigError as error:
+        problems += error.problems
+    if problems or release is None:
+        raise ConfigError(*problems)
+    return Project(release, overrides)
+
+
+@dataclass(slots=True)
+class Closure:
+    """What a target needs at run time, and the file that each dist of it is packaged from."""
+
+    target: Target
+    selection: Selection
+    chosen: dict[NormalizedName, Choice]
+
+
+@dataclass(slots=True)
+class Sources:
+    """The application's lock and the first-party sources, at hand before any target is looked at."""
+
+    lock: UvLock
+    local: Mapping[NormalizedName, RemoteFile]
+    paths: dict[str, Path]
+    notices: tuple[str, ...]
+
+
+def read_sources(project: Project, workspace: Workspace, *, offline: bool = False, runner: Runner = run) -> Sources:
+    """Get the first-party sources that do not come from the lock, and read the application's lock."""
+    release = project.release
+    local, notices = _local_sources(release, workspace, runner)
+    text, path, requires = _application(release, workspace, local, runner, offline=offline)
+    lock = parse_uv_lock(text, path)
+    check_fresh(lock, release.application.name, requires)
+    paths: dict[str, Path] = {file.sha256: path for file, path in local.values()}
+    return Sources(lock, {name: file for name, (file, _) in local.items()}, paths, tuple(notices))
+
+
+def close(project: Project, sources: Sources, target: Target) -> Closure:
+    """Select the closure for a target and choose each dist's file."""
+    release = project.release
+    selection = select(
+        sources.lock,
+        release.application.name,
+        target,
+        release.application.extras,
+        root_version=next((d.version for d in release.first_party if d.name == release.application.name), None),
+        first_party=frozenset(sources.local),
+    )
+    dists = tuple(
+        replace(dist, sdist=sources.local[dist.name], wheels=()) if dist.name in sources.local else dist
+        for dist in selection.dists
+    )
+    ranks, own = target_tags(target), release.first_party_names()
+    chosen = {
+        dist.name: choose_file(
+            dist, target, ranks, compile_it=_why_compile(project, dist.name), first_party=dist.name in own
+        )
+        for dist in dists
+    }
+    return Closure(target, replace(selection, dists=dists), chosen)
+
+
+def gather(
+    project: Project,
+    target: Target,
+    workspace: Workspace,
+    *,
+    offline: bool = False,
+    runner: Runner = run,
+    progress: Progress | None = None,
+) -> Gathered:
+    """Fetch and read everything that a plan for the target needs."""
+    sources = read_sources(project, workspace, offline=offline, runner=runner)
+    closure = close(project, sources, target)
+    build, requires = _build_dists(workspace, target)
+    ranks = target_tags(target)
+    chosen_build = {dist.name: choose_file(dist, target, ranks) for dist in build}
+    choices = (*closure.chosen.values(), *chosen_build.values())
+    files = [choice.file for choice in choices if choice.file is not None]
+    paths = fetch(files, sources, workspace, offline=offline, progress=progress)
+    assets = _assets(project.release, workspace, paths)
+    inputs = Inputs(
+        release=project.release,
+        target=target,
+        selection=closure.selection,
+        chosen=closure.chosen,
+        build=build,
+        chosen_build=chosen_build,
+        facts=read_facts(files, paths, workspace.facts),
+        overrides=project.overrides,
+        build_requires=requires,
+        assets=assets,
+        notices=sources.notices,
+    )
+    return Gathered(inputs, paths)
+
+
+def fetch(
+    files: Iterable[RemoteFile],
+    sources: Sources,
+    workspace: Workspace,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Return where each file lies by its digest, after fetching what is not at hand."""
+    missing = [file for file in files if file.sha256 not in sources.paths]
+    fetched = fetch_all(missing, workspace.downloads, progress, offline=offline)
+    return sources.paths | {str(digest): path for digest, path in fetched.items()}
+
+
+def _local_sources(
+    release: Release, workspace: Workspace, runner: Runner
+) -> tuple[dict[NormalizedName, tuple[RemoteFile, Path]], list[str]]:
+    local, notices = {}, []
+    for dist in release.first_party:
+        source = local_source(dist, workspace, runner)
+        if source is not None:
+            local[dist.name] = source
+        elif dist.path:
+            notices.append(f"{dist.name}: there is no checkout at {dist.path}, so its sdist comes from the index")
+    return local, notices
+
+
+def _application(
+    release: Release,
+    workspace: Workspace,
+    local: dict[NormalizedName, tuple[RemoteFile, Path]],
+    runner: Runner,
+    *,
+    offline: bool,
+) -> tuple[str, str, tuple[str, ...]]:
+    """Return the application's lock, its path for messages, and the project's requirements.
+
+    An application from the index is added to the local sources: the lock inside it cannot pin it.
+    """
+    application = release.application
+    dist = next(dist for dist in release.first_party if dist.name == application.name)
+    tree = checkout(dist, workspace, runner)
+    if tree is not None:
+        lock = tree / application.lock
+        if not lock.exists():
+            raise LockError(Problem("the application has no lock", where=str(lock), fix=f"uv lock --project {tree}"))
+        return lock.read_text(), str(lock), _dependencies((tree / "pyproject.toml").read_text())
+    file, path = local[application.name] = application_sdist(release, workspace, offline=offline)
+    text = sdist_member(path, application.lock).decode()
+    project = sdist_member(path, "pyproject.toml").decode()
+    return text, f"{file.filename}/{application.lock}", _dependencies(project)
+
+
+def _dependencies(pyproject: str) -> tuple[str, ...]:
+    return tuple(tomllib.loads(pyproject).get("project", {}).get("dependencies", ()))
+
+
+def _build_dists(workspace: Workspace, target: Target) -> tuple[tuple[SelectedDist, ...], dict[str, tuple[str, ...]]]:
+    path = workspace.build_lock
+    if not path.exists():
+        raise BuildLockError(Problem("there is no lock of build requirements", where=str(path), fix="elpack lock"))
+    text = path.read_text()
+    return read_build_lock(text, path.name, target), build_requirements(text, path.name)
+
+
+def _why_compile(project: Project, name: NormalizedName) -> str:
+    override = project.overrides.get(name)
+    if override is not None and override.policy is not None and override.policy.value == "sdist":
+        return override.policy.reason
+    policies: dict[NormalizedName, Policy] = dict(project.release.policies)
+    return "elpack.toml says so" if policies.get(name) == "sdist" else ""
+
+
+def _missing_assets(release: Release, workspace: Workspace) -> list[Problem]:
+    return [
+        Problem("the file is not there", where=f"elpack.toml: asset source {asset.source}")
+        for asset in release.assets
+        if not (workspace.home / asset.source).is_file()
+    ]
+
+
+def _assets(release: Release, workspace: Workspace, paths: dict[str, Path]) -> dict[str, Source]:
+    assets = {}
+    for asset in release.assets:
+        path = workspace.home / asset.source
+        sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
+        assets[asset.source] = Source(path.name, sha256)
+        paths[sha256] = path
+    return assets

@@ -1,0 +1,134 @@
+"""Installs the application into a clean root as a customer would, has it smoke-tested, and removes it again."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.builders import Repository
+from elpack.builders.roots import Roots
+from elpack.errors import InstallError, Problem
+from elpack.plan.model import Role
+from elpack.smoke import make_session
+from elpack.steps.smoke import smoke_root
+from elpack.tools.dnf import Dnf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from elpack.builders.roots import CleanRoot
+    from elpack.config import Release
+    from elpack.plan.model import Plan
+    from elpack.run import Runner
+    from elpack.steps.smoke import SmokeReport
+    from elpack.workspace import Workspace
+
+# What any installation and removal changes on a system: databases, caches, logs, account files and their backups.
+_BOOKKEEPING = re.compile(
+    r"/(var/lib/(rpm|dnf)|var/cache|var/log|run|tmp|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?|etc/ld\.so\.cache"
+    r"|etc/\.pwd\.lock|etc/\.updated|var/\.updated|usr/lib/sysimage)(/|$)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReport:
+    """What dnf did. `table` is its transaction table; `seconds` its wall time; `left` what removal left behind."""
+
+    installed: tuple[str, ...]
+    seconds: float
+    table: str
+    left: tuple[str, ...]
+
+
+def installed_root(
+    release: Release,
+    plan: Plan,
+    base: Iterable[Repository],
+    repository: Path,
+    workspace: Workspace,
+    *,
+    logs: Path,
+    runner: Runner,
+    progress: Callable[[str], None],
+) -> tuple[InstallReport, SmokeReport | None]:
+    """Install, smoke-test, remove; return both reports.
+
+    Raises `InstallError` when dnf refuses or removal leaves more than configuration and data, `SmokeError` when the
+    application does not work.
+    """
+    base = tuple(base)
+    work = workspace.work / "roots"
+    target = plan.target
+    dnf = Dnf(base, target.arch, str(target.el), work / "dnf", InstallError, runner)
+    roots = Roots(dnf, target.root, work, runner)
+    ours = Dnf(
+        (*base, Repository(plan.release, str(repository))),
+        target.arch,
+        str(target.el),
+        work / "dnf",
+        InstallError,
+        runner,
+    )
+    wanted = release.application.provides or (release.application.rpm,)
+    log = logs / "dnf-install.log"
+    with roots.clean_root() as root:
+        log.unlink(missing_ok=True)
+        before = set(_changed(root))
+        progress(f"dnf install {' '.join(wanted)}")
+        done = ours.install(root.path, wanted, log, "the clean root")
+        smoke = _smoke(release, plan, root, workspace, logs, runner, progress)
+        progress(f"dnf remove {release.application.rpm}")
+        ours.remove(root.path, (release.application.rpm,), logs / "dnf-remove.log", "the clean root")
+        left = tuple(sorted(set(_changed(root)) - before))
+    report = InstallReport(done.packages, done.seconds, done.text, left)
+    bad = [path for path in left if not _may_stay(path, release)]
+    if bad:
+        raise InstallError(
+            Problem(f"dnf remove left behind: {', '.join(bad[:20])}", where=plan.by_node()[plan.root].rpm)
+        )
+    return report, smoke
+
+
+def _smoke(
+    release: Release,
+    plan: Plan,
+    root: CleanRoot,
+    workspace: Workspace,
+    logs: Path,
+    runner: Runner,
+    progress: Callable[[str], None],
+) -> SmokeReport | None:
+    if not release.smoke.steps:
+        progress("no smoke test: elpack.toml has no [[smoke.step]]")
+        return None
+    versions = {
+        str(package.dist): package.upstream_version for package in plan.published() if package.role is not Role.RUNTIME
+    }
+    session = make_session(release.smoke, release.service, release.prefix, versions)
+    return smoke_root(
+        root.path,
+        session,
+        interpreter=plan.target.interpreter,
+        files=workspace.home / release.smoke.files if release.smoke.files else None,
+        logs=logs / "smoke",
+        runner=runner,
+        progress=progress,
+    )
+
+
+def _changed(root: CleanRoot) -> Iterable[str]:
+    """Yield what differs from the base, as paths inside the root: the content of the overlay's upper layer."""
+    for folder, _, files in os.walk(root.upper):
+        for name in files:
+            path = f"{folder}/{name}".removeprefix(str(root.upper))
+            if not _BOOKKEEPING.match(path):
+                yield path
+
+
+def _may_stay(path: str, release: Release) -> bool:
+    """Configuration that was changed, the service's state and its user belong to the administrator."""
+    name = release.service.name if release.service else release.name
+    return path.startswith((f"/etc/{name}/", f"/var/lib/{name}/")) or path.endswith((".rpmsave", ".rpmnew"))

@@ -1,0 +1,68 @@
+"""The dnf repository that customers see, its .repo file, and the source RPMs beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from elpack.tools.createrepo import create_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from elpack.model import Target
+
+REPO_FILE = """\
+# {release} for {title}. Put this file into /etc/yum.repos.d/ and set baseurl to where the folder is served.
+[{release}]
+name={release} for {title}
+baseurl=file://{folder}
+enabled=1
+# The packages of this repository are not signed yet.
+gpgcheck=0
+repo_gpgcheck=0
+"""
+
+
+def publish(rpms: Iterable[Path], srpms: Iterable[Path], into: Path, release: str, target: Target) -> Path:
+    """Lay out repository and source RPMs below `into`, replacing what an earlier run left; return the repository.
+
+    The new folder is finished under another name first, so that a reader never sees half of it.
+    """
+    repository = _fresh(into / "repo")
+    _place(rpms, repository)
+    create_repository(repository)
+    final = _swap(repository, into / "repo")
+    sources = _fresh(into / "srpms")
+    _place(srpms, sources)
+    _swap(sources, into / "srpms")
+    text = REPO_FILE.format(release=release, title=target.title, folder=final)
+    (into / f"{release}.repo").write_text(text)
+    return final
+
+
+def _fresh(final: Path) -> Path:
+    partial = final.with_name(f".{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def _place(files: Iterable[Path], folder: Path) -> None:
+    for path in files:
+        try:
+            os.link(path, folder / path.name)
+        except OSError:
+            shutil.copy2(path, folder / path.name)
+
+
+def _swap(partial: Path, final: Path) -> Path:
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+    return final

@@ -1,0 +1,60 @@
+"""Looks at the finished RPMs as one set, before anything is published."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from elpack.errors import Problem, RepositoryError
+from elpack.tools.rpm import read_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from elpack.plan.model import NodeId, Plan
+    from elpack.tools.rpm import RpmHeader
+
+
+def check_rpms(plan: Plan, rpms: Mapping[NodeId, Sequence[Path]]) -> None:
+    """Raise `RepositoryError` with all that the built packages do wrong together, and the planner could not know.
+
+    One path in two packages; a Provides outside of the release's own names; a requirement on a package of the
+    release that the release does not hold.
+    """
+    published = plan.published()
+    headers = read_headers([path for package in published for path in rpms[package.node]])
+    problems = [*_two_owners(headers), *_offers_outside(headers, plan), *_missing(headers, plan)]
+    if problems:
+        raise RepositoryError(*problems)
+
+
+def _two_owners(headers: Sequence[RpmHeader]) -> Iterator[Problem]:
+    owners: dict[str, list[str]] = defaultdict(list)
+    for header in headers:
+        for file in header.files:
+            owners[file].append(header.name)
+    for file, names in sorted(owners.items()):
+        if len(names) > 1:
+            yield Problem(
+                f"{' and '.join(names)} both own {file}",
+                where=names[0],
+                fix="drop it from one of them by an override with its reason",
+            )
+
+
+def _offers_outside(headers: Sequence[RpmHeader], plan: Plan) -> Iterator[Problem]:
+    declared = {name for package in plan.packages for name in (*package.provides, package.rpm)}
+    for header in headers:
+        for provide in header.provides:
+            name = provide.split(" ")[0].partition("(x86-64)")[0].partition("(aarch-64)")[0]
+            if name not in declared and not name.startswith(("user(", "group(", "config(")):
+                yield Problem(f"offers {provide} to the whole system", where=header.name)
+
+
+def _missing(headers: Sequence[RpmHeader], plan: Plan) -> Iterator[Problem]:
+    offered = {provide for header in headers for provide in header.provides}
+    for header in headers:
+        for require in header.requires:
+            if require.startswith(f"{plan.release}-python") and require not in offered:
+                yield Problem(f"requires {require}, which no package of the release is", where=header.name)

@@ -1,0 +1,96 @@
+"""First-party sources: an sdist from the index, or one made of a checkout or a git tag."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import uv
+
+from elpack.errors import CommandError, ConfigError, FetchError, Problem
+from elpack.fetch import fetch_all, find_sdist
+from elpack.model import RemoteFile, Sha256
+from elpack.run import CLEAN_ENV, Command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from elpack.config import FirstParty, Release
+    from elpack.run import Runner
+    from elpack.workspace import Workspace
+
+
+def local_source(dist: FirstParty, workspace: Workspace, runner: Runner) -> tuple[RemoteFile, Path] | None:
+    """Return the sdist of a checkout or git tag, freshly made, or None where the index is to be asked."""
+    tree = checkout(dist, workspace, runner)
+    if tree is None:
+        return None
+    into = workspace.work / "sdists" / dist.name
+    into.mkdir(parents=True, exist_ok=True)
+    for old in into.iterdir():
+        old.unlink()
+    home = workspace.work / "home"
+    env = {**CLEAN_ENV, "HOME": str(home), "SOURCE_DATE_EPOCH": "315532800"}
+    log = into.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    command = Command((uv.find_uv_bin(), "build", "--sdist", "--out-dir", str(into), str(tree)), env=env, log=log)
+    runner(command).check()
+    (path,) = into.glob("*.tar.gz")
+    sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
+    return RemoteFile(path.name, "", sha256, path.stat().st_size), path
+
+
+def checkout(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path | None:
+    """Return the folder of a dist's checkout, cloning a git tag if need be; None when there is none."""
+    if dist.path:
+        tree = workspace.home / dist.path
+        return tree if (tree / "pyproject.toml").exists() else None
+    if dist.git:
+        return _clone(dist, workspace, runner)
+    return None
+
+
+def application_sdist(release: Release, workspace: Workspace, *, offline: bool) -> tuple[RemoteFile, Path]:
+    """Return the application's own sdist from the index, pinned by the release file's sha256."""
+    dist = next(dist for dist in release.first_party if dist.name == release.application.name)
+    if dist.version is None or dist.sha256 is None:
+        raise ConfigError(
+            Problem(
+                f"the application {dist.name} comes from the index, so its version and sha256 are needed",
+                where=f"elpack.toml: first-party.{dist.name}",
+                why="its own lock cannot pin it",
+                fix="add version and sha256, or path to a checkout that exists",
+            )
+        )
+    filename = f"{dist.name.replace('-', '_')}-{dist.version}.tar.gz"
+    file = RemoteFile(filename, _stable_url(release, filename), dist.sha256)
+    known = workspace.downloads / filename
+    if known.exists() and hashlib.sha256(known.read_bytes()).hexdigest() == dist.sha256:
+        return file, known
+    if offline:
+        raise FetchError(Problem(f"{filename} is not here, and the run is offline", where=str(known)))
+    found = find_sdist(release.index, dist.name, dist.version, dist.sha256)
+    return file, fetch_all([found], workspace.downloads)[found.sha256]
+
+
+def _stable_url(release: Release, filename: str) -> str:
+    """Return an address that needs no look-up, so that a spec is the same whether the file was fetched or at hand."""
+    if release.index != "https://pypi.org/simple/":
+        return ""
+    name = filename.rpartition("-")[0]
+    return f"https://files.pythonhosted.org/packages/source/{name[0]}/{name}/{filename}"
+
+
+def _clone(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path:
+    tree = workspace.work / "checkouts" / f"{dist.name}-{dist.tag}"
+    if not tree.exists():
+        argv = ("git", "clone", "--quiet", "--depth", "1", "--branch", dist.tag, "--", dist.git, str(tree))
+        done = runner(Command(argv))
+        if done.returncode != 0:
+            raise CommandError(
+                Problem(
+                    f"git cannot fetch tag {dist.tag} of {dist.git}\n{done.tail(5)}",
+                    where=f"elpack.toml: first-party.{dist.name}",
+                )
+            )
+    return tree

@@ -1,0 +1,54 @@
+"""Writes the generated specs, or compares them with those that are committed."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from elpack.errors import PlanError, Problem
+from elpack.plan.model import Role
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from elpack.pipeline import Session
+
+_COMMITTED = (Role.FIRST_PARTY, Role.APPLICATION)
+
+
+def write_specs(session: Session, out: Path | None, *, compare: bool) -> int:
+    """Write the first-party specs into specs/<target>/, or all of them into `out`; return how many there are.
+
+    With `compare` nothing is written. Raises `PlanError` with each committed spec that differs, is missing, or
+    belongs to no package any more.
+    """
+    assert session.plan is not None  # noqa: S101 - the caller planned
+    roles = tuple(Role) if out else _COMMITTED
+    folder = out or session.workspace.home / "specs" / session.plan.target.name
+    texts = {
+        f"{package.rpm}.spec": session.specs[package.node] for package in session.plan.packages if package.role in roles
+    }
+    old = {path.name: path.read_text() for path in folder.glob("*.spec")} if folder.exists() else {}
+    if compare:
+        _compare(texts, old, folder)
+        return len(texts)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in old.keys() - texts.keys():
+        (folder / name).unlink()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return len(texts)
+
+
+def _compare(texts: dict[str, str], old: dict[str, str], folder: Path) -> None:
+    problems = []
+    for name in sorted(texts.keys() | old.keys()):
+        diff = difflib.unified_diff(
+            old.get(name, "").splitlines(), texts.get(name, "").splitlines(), "committed", "generated", lineterm="", n=1
+        )
+        lines = list(diff)
+        if lines:
+            what = "the committed spec is not what the plan gives\n" + "\n".join(lines[:20])
+            problems.append(Problem(what, where=str(folder / name), fix="elpack spec, then commit"))
+    if problems:
+        raise PlanError(*problems)

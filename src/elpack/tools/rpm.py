@@ -1,0 +1,62 @@
+"""The rpm database tools: what a package says of itself, several packages by one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.run import Command, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from elpack.run import Runner
+
+_MARK = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class RpmHeader:
+    """What one RPM offers, asks for and holds; requirements as rpm spells them, ``rpmlib(...)`` left out."""
+
+    name: str
+    path: Path
+    provides: tuple[str, ...]
+    requires: tuple[str, ...]
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def read_headers(paths: Sequence[Path], runner: Runner = run) -> list[RpmHeader]:
+    """Return the headers of RPM files, in order. Raises `CommandError` when rpm cannot read one of them."""
+    if not paths:
+        return []
+    form = (
+        f"{_MARK}N %{{NAME}}\\n"
+        "[P %{PROVIDENEVRS}\\n]"
+        "[R %{REQUIRENEVRS}\\n]"
+        "[F %{FILEMODES:perms} %{FILENAMES}\\n]"
+    )
+    command = Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", form, *map(str, paths)))
+    text = runner(command).check().stdout
+    blocks = text.split(_MARK)[1:]
+    return [_header(path, block.splitlines()) for path, block in zip(paths, blocks, strict=True)]
+
+
+def _header(path: Path, lines: list[str]) -> RpmHeader:
+    name, *rest = lines
+    files: list[str] = []
+    folders: list[str] = []
+    for line in rest:
+        if line.startswith("F "):
+            _, perms, file = line.split(" ", 2)
+            (folders if perms.startswith("d") else files).append(file)
+    return RpmHeader(
+        name=name.removeprefix("N "),
+        path=path,
+        provides=tuple(line[2:] for line in rest if line.startswith("P ")),
+        requires=tuple(line[2:] for line in rest if line.startswith("R ") and not line.startswith("R rpmlib(")),
+        files=tuple(files),
+        folders=tuple(folders),
+    )

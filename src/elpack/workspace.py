@@ -1,0 +1,54 @@
+"""Where things are on disk: the project's own files, the work folder, and what is handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from elpack.model import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Folders of one project. `file` is its release file; `work` can be deleted, at the price of time."""
+
+    file: Path
+    work: Path
+    dist: Path
+
+    @property
+    def home(self) -> Path:
+        """The folder of the release file, to which its paths are relative."""
+        return self.file.parent
+
+    @property
+    def overrides(self) -> Path:
+        """The folder of override files."""
+        return self.home / "specs" / "overrides"
+
+    @property
+    def build_lock(self) -> Path:
+        """The lock of build requirements."""
+        return self.home / "pylock.build.toml"
+
+    @property
+    def downloads(self) -> Path:
+        """What came from the index, by file name."""
+        return self.work / "downloads"
+
+    @property
+    def facts(self) -> Path:
+        """What was read from archives, by sha256."""
+        return self.work / "facts"
+
+    @property
+    def store(self) -> Path:
+        """Finished work, by key."""
+        return self.work / "store"
+
+    def output(self, target: Target) -> Path:
+        """The folder with one target's results: repository, source RPMs, specs, logs, manifest."""
+        return self.dist / target.name / target.arch
