@@ -109,7 +109,7 @@ def _dist(table: Table, line: int, *, loopback: bool) -> LockedDist | None:
         return None
     kind, value = source
     registry = kind is SourceKind.REGISTRY
-    if registry and version is None:
+    if registry and not table.has("version"):
         table.problem("version", "this key is required", fix="uv lock")
     optional = table.table("optional-dependencies")
     metadata = table.table("metadata")
