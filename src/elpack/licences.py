@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from packaging.licenses import canonicalize_license_expression
 
 from elpack.plan.model import Licence
 
@@ -77,15 +77,19 @@ def doubt_about(metadata: CoreMetadata) -> str:
     return found if isinstance(found, str) else ""
 
 
-def spdx(text: str) -> str | None:
-    """Return the expression in SPDX's own spelling and current identifiers, None when it is none."""
+def spdx(text: str) -> str:
+    """Return the expression in SPDX's own spelling and current identifiers. Raises ValueError when it is none."""
     # packaging lower-cases before it looks, and some letters beyond ASCII have an ASCII lower case
     if len(text) > _LONGEST_EXPRESSION or not text.isascii():
-        return None
+        raise ValueError(f"an expression is ASCII and has at most {_LONGEST_EXPRESSION} characters")
+    return _GNU.sub(_current, canonicalize_license_expression(text))
+
+
+def _try_spdx(text: str) -> str:
     try:
-        return _GNU.sub(_current, canonicalize_license_expression(text))
-    except InvalidLicenseExpression:
-        return None
+        return spdx(text)
+    except ValueError:
+        return ""
 
 
 def _current(old: re.Match[str]) -> str:
@@ -93,7 +97,7 @@ def _current(old: re.Match[str]) -> str:
 
 
 def _overridden(decision: Reasoned) -> Licence | None:
-    expression = spdx(decision.value)
+    expression = _try_spdx(decision.value)
     return Licence(expression, f"override: {decision.reason}") if expression else None
 
 
@@ -112,8 +116,8 @@ def _read(metadata: CoreMetadata) -> Licence | str:
 
 
 def _from_expression(text: str) -> Licence | str:
-    expression = spdx(text)
-    if expression is None:
+    expression = _try_spdx(text)
+    if not expression:
         return "its License-Expression is not valid SPDX"
     if _REFERENCE in expression:
         return "its License-Expression refers to a text of its own, which somebody has to read"
@@ -136,7 +140,7 @@ def _from_classifiers(hints: Iterable[_Hint], text: _Hint) -> Licence | str:
 
 
 def _text_hint(text: str) -> _Hint:
-    expression = spdx(text)
+    expression = _try_spdx(text)
     if expression and _REFERENCE not in expression and not _outdated(text):
         return _Hint(expression, reason=BY_SPDX_TEXT)
     if len(text) > _LONGEST_NAME:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.errors import ConfigError, Problem
+from elpack.licences import spdx
 from elpack.model import Policy
 from elpack.naming import dist_name, rpm_name
 from elpack.tables import Table, parse_toml
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 _VALUE = re.compile(r"[A-Za-z0-9_./:=,+-]*\Z")
 _PATH = re.compile(r"[A-Za-z0-9_./+-]+\Z")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ def parse_overrides(files: Mapping[str, str]) -> dict[NormalizedName, Override]:
     problems: list[Problem] = []
     for file, text in sorted(files.items()):
         try:
+            name = _named_by(file)
             table = parse_toml(file, text)
-            name = dist_name(file.rsplit("/", 1)[-1].removesuffix(".toml"))
         except ValueError as error:
             problems.append(Problem(str(error), where=file))
             continue
@@ -71,23 +73,36 @@ def parse_overrides(files: Mapping[str, str]) -> dict[NormalizedName, Override]:
     return overrides
 
 
+def _named_by(file: str) -> NormalizedName:
+    """Return the dist that a file is about. Another spelling of its name would allow two files for one dist."""
+    stem = file.rsplit("/", 1)[-1].removesuffix(".toml")
+    name = dist_name(stem)
+    if stem != name:
+        raise ValueError(f"an override file is named by its dist's normalised name: {name}.toml")
+    return name
+
+
 def _override(name: NormalizedName, table: Table) -> Override:
     return Override(
         name=name,
-        policy=_one(table, "policy", "use", lambda text: str(Policy(text))),
+        policy=_one(table, "policy", "use", _policy),
         licence=_one(table, "licence", "expression", _licence),
         native=_one(table, "native", "is", _yes_or_no),
-        drop=_many(table, "drop", "path", _matching(_PATH)),
-        keep_source=_many(table, "no-bytecompile", "path", _matching(_PATH)),
+        drop=_many(table, "drop", "path", _path),
+        keep_source=_many(table, "no-bytecompile", "path", _path),
         build_env=_many(table, "build-env", "set", _assignment),
         build_requires=_many(table, "build-requires", "rpm", rpm_name),
         build_dists=_many(table, "build-with", "dist", dist_name),
-        skip_import=_many(table, "no-import", "module", _matching(_PATH)),
+        skip_import=_many(table, "no-import", "module", _module),
     )
 
 
 def _one(table: Table, key: str, inner: str, parse: Parser) -> Reasoned | None:
-    return _reasoned(table.table(key), inner, parse) if table.has(key) else None
+    if not table.has(key):
+        return None
+    before = len(table.problems)
+    entry = table.table(key)
+    return _reasoned(entry, inner, parse) if len(table.problems) == before else None
 
 
 def _many(table: Table, key: str, inner: str, parse: Parser) -> tuple[Reasoned, ...]:
@@ -98,27 +113,36 @@ def _many(table: Table, key: str, inner: str, parse: Parser) -> tuple[Reasoned, 
 def _reasoned(table: Table, inner: str, parse: Parser) -> Reasoned | None:
     value = table.parsed(inner, parse)
     reason = table.get("reason", str)
-    if not reason.strip() and "reason" in table.values:
+    if not reason.strip() and table.values.get("reason") == reason:
         table.problem("reason", "an override needs a reason that its next reader can weigh")
     table.done()
     return Reasoned(str(value), " ".join(reason.split())) if value is not None else None
 
 
-def _matching(pattern: re.Pattern[str]) -> Parser:
-    def parse(text: str) -> str:
-        if not pattern.match(text) or ".." in text:
-            raise ValueError(f"{text!r} holds characters that a spec would have to quote")
-        return text
+def _path(text: str) -> str:
+    if not _PATH.match(text):
+        raise ValueError(f"{text!r} holds characters that a spec would have to quote")
+    if any(part in {"", ".", ".."} for part in text.split("/")):
+        raise ValueError(f"{text!r} is not a plain relative path")
+    return text
 
-    return parse
+
+def _module(text: str) -> str:
+    if not _MODULE.match(text):
+        raise ValueError(f"{text!r} is not the name of a module")
+    return text
+
+
+def _policy(text: str) -> str:
+    if text not in set(Policy):
+        raise ValueError(f"{text!r} is not a build policy: {' or '.join(Policy)}")
+    return text
 
 
 def _licence(text: str) -> str:
-    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
     try:
-        return canonicalize_license_expression(text)
-    except InvalidLicenseExpression as error:
+        return spdx(text)
+    except ValueError as error:
         raise ValueError(f"{text!r} is not an SPDX licence expression: {error}") from error
 
 

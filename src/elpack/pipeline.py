@@ -12,7 +12,7 @@ from elpack.checks import check_plan
 from elpack.errors import Problem, ToolMissingError
 from elpack.manifest import manifest, write_json
 from elpack.plan.make import make_plan
-from elpack.render import render_spec
+from elpack.render import render_all
 from elpack.run import run
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build, published
@@ -113,11 +113,11 @@ def _read(session: Session, say: Callable[[str], None]) -> None:
 def _fetch(session: Session, say: Callable[[str], None]) -> None:
     assert session.project is not None  # noqa: S101 - steps run in order
     assert session.target is not None  # noqa: S101
-    received: dict[str, int] = {}
+    sizes: dict[str, int] = {}
 
-    def progress(file: RemoteFile, count: int) -> None:
-        received[file.sha256] = count
-        say(f"{sum(received.values()) / 1e6:.0f} MB")
+    def progress(file: RemoteFile, received: int) -> None:
+        sizes[file.sha256] = received
+        say(f"{sum(sizes.values()) / 1e6:.0f} MB")
 
     session.gathered = gather(
         session.project,
@@ -139,7 +139,7 @@ def _plan(session: Session, say: Callable[[str], None]) -> None:
     session.plan = plan = make_plan(inputs)
     check_plan(plan, inputs)
     release = inputs.release
-    session.specs = {p.node: render_spec(p, plan, release.packager, release.revision) for p in plan.packages}
+    session.specs = render_all(plan, release.packager, release.revision)
     say(f"{len(plan.packages)} packages, {len(plan.published())} of them for customers")
 
 
@@ -189,17 +189,16 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
     assert session.plan is not None  # noqa: S101
     assert session.base is not None  # noqa: S101
     assert session.repository is not None  # noqa: S101
-    with session.screen.phase("Install and smoke-test in a clean root") as tell:
-        session.install, session.smoke = installed_root(
-            session.project.release,
-            session.plan,
-            session.base.repositories,
-            session.repository,
-            session.workspace,
-            logs=session.output / "logs",
-            runner=session.runner,
-            progress=tell,
-        )
+    session.install, session.smoke = installed_root(
+        session.project.release,
+        session.plan,
+        session.base.repositories,
+        session.repository,
+        session.workspace,
+        logs=session.output / "logs",
+        runner=session.runner,
+        progress=say,
+    )
     say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from elpack.errors import PlanError, Problem
 from elpack.escape import for_spec
 from elpack.plan.model import Role
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
     import jinja2
 
-    from elpack.plan.model import Package, Plan
+    from elpack.plan.model import NodeId, Package, Plan
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@/-]*\Z")
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=:@/-]*\Z")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -27,6 +28,19 @@ class Raw:
     """Text of elpack's own that goes into a spec as it is, macros and all."""
 
     text: str
+
+
+def render_all(plan: Plan, packager: str, revision: int) -> dict[NodeId, str]:
+    """Return every spec of a plan. Raises `PlanError` with all values that cannot stand in a spec."""
+    specs, problems = {}, []
+    for package in plan.packages:
+        try:
+            specs[package.node] = render_spec(package, plan, packager, revision)
+        except ValueError as error:
+            problems.append(Problem(str(error), where=f"{package.dist} {package.upstream_version}"))
+    if problems:
+        raise PlanError(*problems)
+    return specs
 
 
 def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> str:

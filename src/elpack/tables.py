@@ -40,7 +40,7 @@ class Table:
     _asked: set[str] = field(default_factory=set)
 
     def where(self, key: str = "") -> str:
-        """Return ``file: [table] key`` for messages."""
+        """Return ``file: table.key`` for messages."""
         path = ".".join(part for part in (self.key, key) if part)
         return f"{self.file}: {path}" if path else self.file
 
@@ -62,9 +62,10 @@ class Table:
                 return _empty(kind)
             return default
         value = self.values[key]
-        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        # exactly this type: to isinstance, true is an integer and a date with a time is a date
+        if type(value) is kind:
             return value
-        self.problem(key, f"expected {_NAMES[kind]}, found {_NAMES.get(type(value), type(value).__name__)}")
+        self.problem(key, f"expected {_NAMES[kind]}, found {_kind_of(value)}")
         return _empty(kind)
 
     def parsed(self, key: str, parse: Callable[[str], T], default: str | None = None) -> T | None:
@@ -84,7 +85,7 @@ class Table:
         values = self.get(key, list, [])
         for index, value in enumerate(values):
             if not isinstance(value, str):
-                self.problem(f"{key}[{index}]", f"expected a string, found {_NAMES.get(type(value), 'something else')}")
+                self.problem(f"{key}[{index}]", f"expected a string, found {_kind_of(value)}")
         return tuple(value for value in values if isinstance(value, str))
 
     def table(self, key: str) -> Table:
@@ -97,7 +98,7 @@ class Table:
             if isinstance(value, dict):
                 yield self._child(f"{key}[{index}]", value)
             else:
-                self.problem(f"{key}[{index}]", "expected a table")
+                self.problem(f"{key}[{index}]", f"expected a table, found {_kind_of(value)}")
 
     def named_tables(self) -> Iterator[tuple[str, Table]]:
         """Yield every table inside this one by its name."""
@@ -106,9 +107,10 @@ class Table:
 
     def done(self) -> None:
         """Note every key that was written and never asked for."""
-        for key in self.values.keys() - self._asked:
-            near = difflib.get_close_matches(key, self._asked, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(self._asked))}"
+        known = sorted(self._asked)
+        for key in sorted(self.values.keys() - self._asked):
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
             self.problem(key, "unknown key", fix=hint)
 
     def _child(self, key: str, values: dict[str, Any]) -> Table:
@@ -122,6 +124,12 @@ def parse_toml(file: str, text: str) -> Table:
         return Table(file, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ValueError("not valid TOML: nested too deeply") from error
+
+
+def _kind_of(value: object) -> str:
+    return _NAMES.get(type(value), type(value).__name__)
 
 
 def _empty(kind: type[T]) -> T:

@@ -81,10 +81,13 @@ def walk_zip(archive: zipfile.ZipFile, gate: Gate) -> Iterator[tuple[Member, Ope
             gate.refusals.add("is encrypted", name)
         if "\\" in name:
             gate.refusals.add("has a backslash in its name, where zip asks for '/'", name)
+        if info.header_offset < 0:
+            raise zipfile.BadZipFile("a member lies before the start")
+        if _zip_kind(info) is Kind.SYMLINK:
+            gate.refusals.add("is a symbolic link, which is not supported in a zip", name)
+            continue
         member = Member(name.removesuffix("/"), _zip_kind(info), info.file_size, _zip_mode(info), _zip_time(info))
         gate.admit(member)
-        if member.kind is Kind.SYMLINK:
-            gate.refusals.add("is a symbolic link, which a wheel cannot hold", name)
         yield member, lambda info=info: archive.open(info)  # type: ignore[misc]
 
 
@@ -155,7 +158,7 @@ class _Forward(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read up to `size` bytes; tarfile asks for whole extended headers at once, hence the limit."""
-        if size is None or not 0 <= size <= self._gate.limits.text:
+        if size is None or not 0 <= size <= max(self._gate.limits.text, _CHUNK):
             raise self._gate.refusals.stop("has a header of unreasonable size")
         self._last = self._raw.read(size)
         self._position += len(self._last)

@@ -61,7 +61,7 @@ class BwrapBuilder:
 
     def roots(self) -> Roots:
         """Return the build roots, whose base this target's repositories fill."""
-        return Roots(self._dnf(self.repositories), self.target.buildroot, self.work, self.runner)
+        return Roots(self._dnf(self.repositories), self.target.buildroot, self.work, self.runner, build_user=True)
 
     def _dnf(self, repositories: tuple[Repository, ...]) -> Dnf:
         work = self.work / "dnf"

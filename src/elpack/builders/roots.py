@@ -28,12 +28,16 @@ _FORMAT = "1"
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """Build roots below `work`: bases/ by digest, live/ those in use. `dnf` knows the target's own repositories."""
+    """Roots below `work`: bases/ by digest, live/ those in use. `dnf` knows the target's own repositories.
+
+    With `build_user` the roots know the user that runs rpmbuild.
+    """
 
     dnf: Dnf
     packages: tuple[str, ...]
     work: Path
     runner: Runner = run
+    build_user: bool = False
 
     def digest(self) -> str:
         """Return what a base depends on: its packages, and the content of the repositories that they come from."""
@@ -41,7 +45,7 @@ class Roots:
         if any(path is None for path in repomds):
             self.dnf.refresh(self.work / "metadata.log")
             repomds = [self.dnf.repomd(repository) for repository in self.dnf.repositories]
-        parts = [_FORMAT, self.dnf.arch, self.dnf.releasever, *sorted(self.packages)]
+        parts = [_FORMAT, self.dnf.arch, self.dnf.releasever, str(self.build_user), *sorted(self.packages)]
         parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in repomds if path and path.exists()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -52,8 +56,9 @@ class Roots:
             if not root.exists():
                 partial = root.with_suffix(".partial")
                 _remove(partial)
-                self.dnf.install(partial, self.packages, root.with_suffix(".log"), where="the base build root")
-                _add_build_user(partial)
+                self.dnf.install(partial, self.packages, root.with_suffix(".log"), where="the base root")
+                if self.build_user:
+                    _add_build_user(partial)
                 partial.rename(root)
         return root
 

@@ -92,7 +92,7 @@ class Package:
     date: dt.date
     prefix: str
     template: str
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
     requires: tuple[str, ...] = ()
     """RPMs of the target, by name, that the finished RPM requires."""
     provides: tuple[str, ...] = ()

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from elpack.plan.model import NodeId, Package, Plan
 
-_SHOW_AFTER = 0.0
-
 
 class Silent:
     """Watches and says nothing."""
@@ -56,19 +54,27 @@ class Terminal:
             if self._live is not None:
                 self._live.update(_line(title, text, start))
 
-        outer = self._live
-        if outer is None and self.console.is_terminal and not self.quiet:
-            with Live(_line(title, "", start), console=self.console, transient=True, refresh_per_second=8) as live:
-                self._live = live
-                try:
-                    yield say
-                finally:
-                    self._live = None
-        else:
-            yield say
-        if outer is None and not self.quiet:
-            seconds = time.monotonic() - start
-            self.console.print(f"[green]✓[/] {title:<34} [dim]{seconds:6.1f} s[/]  {escape(said)}", highlight=False)
+        mark = "[red]✗[/]"
+        try:
+            with self._shown(_line(title, "", start)):
+                yield say
+            mark = "[green]✓[/]"
+        finally:
+            if self._live is None and not self.quiet:
+                seconds = time.monotonic() - start
+                self.console.print(f"{mark} {title:<34} [dim]{seconds:6.1f} s[/]  {escape(said)}", highlight=False)
+
+    @contextmanager
+    def _shown(self, first: Table) -> Iterator[None]:
+        if self._live is not None or self.quiet or not self.console.is_terminal:
+            yield
+            return
+        with Live(first, console=self.console, transient=True, refresh_per_second=8) as self._live:
+            try:
+                yield
+            finally:
+                self._live.update("")
+                self._live = None
 
     @contextmanager
     def building(self, plan: Plan) -> Iterator[BuildView]:

@@ -164,7 +164,7 @@ def _finish(
     facts = [
         [[deb.name, deb.version, deb.sha256] for deb in draft.debs],
         [[node.path, node.kind, ours.get(node.path, ("", ""))[1]] for node in nodes],
-        [rule.provides, requires],
+        [rule.provides, requires, rule.version, main.version if main else ""],
     ]
     # in the release, so that no cache keyed by name and version (mock's root cache) serves yesterday's content
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]

@@ -182,13 +182,17 @@ def fetch(
 def _local_sources(
     release: Release, workspace: Workspace, runner: Runner
 ) -> tuple[dict[NormalizedName, tuple[RemoteFile, Path]], list[str]]:
-    local, notices = {}, []
+    local: dict[NormalizedName, tuple[RemoteFile, Path]] = {}
+    notices: list[str] = []
+    missing: list[str] = []
     for dist in release.first_party:
         source = local_source(dist, workspace, runner)
         if source is not None:
             local[dist.name] = source
         elif dist.path:
-            notices.append(f"{dist.name}: there is no checkout at {dist.path}, so its sdist comes from the index")
+            missing.append(dist.path)
+    if missing:
+        notices.append(f"no checkout at {', '.join(missing)}: sdists from the index take their place")
     return local, notices
 
 

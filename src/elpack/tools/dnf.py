@@ -72,17 +72,26 @@ class Dnf:
         cached = self.work.joinpath("cache").glob(f"{repository.id}-*/repodata/repomd.xml")
         return max(cached, key=lambda path: path.stat().st_mtime, default=None)
 
+    def forget(self, repositories: Iterable[Repository]) -> None:
+        """Drop what the cache holds about folders that will not be seen again."""
+        for repository in filter(is_folder, repositories):
+            # libdnf's name for it: the id and the digest of the first URL
+            digest = hashlib.sha256(_url(repository).encode()).hexdigest()[:16]
+            shutil.rmtree(self.work / "cache" / f"{repository.id}-{digest}", ignore_errors=True)
+        self._config().unlink(missing_ok=True)
+
     def command(self, root: Path, arguments: tuple[str, ...], log: Path | None = None) -> Command:
         """Return the command that runs dnf on the root, after writing the files that it needs.
 
         bubblewrap lends the root /dev and /proc for scriptlets, in a mount namespace that dies with dnf.
-        dnf puts the installroot before its cachedir; a relative path leads out of the root again.
+        dnf resolves its cachedir against the installroot, and libdnf against the working folder: a relative
+        path out of the root is the same for both when the root is the working folder.
         """
         config, home = self._write_files()
         return Command(
             (
                 *("bwrap", "--die-with-parent", "--dev-bind", "/", "/"),
-                *("--dev", str(root / "dev"), "--proc", str(root / "proc"), "--"),
+                *("--dev", str(root / "dev"), "--proc", str(root / "proc"), "--chdir", str(root), "--"),
                 *(_program(), "--config", str(config), "--installroot", str(root)),
                 *("--releasever", self.releasever, "--forcearch", self.arch),
                 f"--setopt=cachedir={os.path.relpath(self.work / 'cache', root)}",
@@ -111,10 +120,13 @@ class Dnf:
         home.mkdir(parents=True, exist_ok=True)
         # Debian's rpm keeps its database in ~/.rpmdb; rpm inside the root looks in /var/lib/rpm
         _write(home / ".rpmmacros", "%_dbpath /var/lib/rpm\n")
-        text = configuration(self.repositories)
-        config = self.work / f"dnf-{hashlib.sha256(text.encode()).hexdigest()[:12]}.conf"
-        _write(config, text)
+        config = self._config()
+        _write(config, configuration(self.repositories))
         return config, home
+
+    def _config(self) -> Path:
+        text = configuration(self.repositories)
+        return self.work / f"dnf-{hashlib.sha256(text.encode()).hexdigest()[:12]}.conf"
 
 
 def configuration(repositories: Iterable[Repository]) -> str:
@@ -143,7 +155,7 @@ def section(repository: Repository) -> str:
     lines = [f"[{repository.id}]", f"name={repository.id}", f"priority={repository.priority}"]
     if is_folder(repository):
         # made on this machine a moment ago: not signed yet, and looked at anew each time
-        lines += [f"baseurl={folder(repository).absolute().as_uri()}", "gpgcheck=0", "metadata_expire=0"]
+        lines += [f"baseurl={_url(repository)}", "gpgcheck=0", "metadata_expire=0"]
     else:
         lines += [f"baseurl={repository.location}", "metadata_expire=6h"]
         lines += [f"gpgkey={repository.gpgkey}"] if repository.gpgkey else []
@@ -158,6 +170,10 @@ def is_folder(repository: Repository) -> bool:
 def folder(repository: Repository) -> Path:
     """Return the folder that holds repodata/, of a repository for which `is_folder` holds."""
     return Path(repository.location.removeprefix("file://"))
+
+
+def _url(repository: Repository) -> str:
+    return folder(repository).absolute().as_uri()
 
 
 def explain(text: str, ended: str, again: str, failure: type[ElpackError], where: str) -> ElpackError:
