@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from elpack.errors import ConfigError, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -121,7 +123,7 @@ class Session:
 def make_session(smoke: Smoke, service: Service | None, prefix: str, versions: Mapping[str, str]) -> Session:
     """Make the release's steps concrete; `versions` are those of the lock, by normalised name.
 
-    Raises ValueError when a step asks for the version of a dist that the lock does not hold.
+    Raises `ConfigError` when a step asks for the version of a dist that the lock does not hold.
     """
     fixed = {"prefix": prefix, "python": f"{prefix}/bin/python", "files": f"{WORK}/files", "home": HOME}
 
@@ -131,7 +133,7 @@ def make_session(smoke: Smoke, service: Service | None, prefix: str, versions: M
             if not dist:
                 return quote(fixed[kind])
             if dist not in versions:
-                raise ValueError(f"{text!r}: the lock holds no {dist}")
+                raise ConfigError(Problem(f"{text!r}: the lock holds no {dist}", where="[[smoke.step]]"))
             return quote(versions[dist])
 
         return _PLACEHOLDER.sub(value, text)
