@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from elpack.errors import ConfigError
+from elpack.naming import dist_name
+from elpack.overrides import Override, Reasoned, parse_overrides
+
+SHIPPED = Path(__file__).parents[2] / "specs" / "overrides"
+
+FULL = """
+[policy]
+use = "sdist"
+reason = "the wheel lacks its tests"
+
+[licence]
+expression = "mit and apache-2.0"
+reason = "two files"
+
+[native]
+is = "yes"
+reason = "a hook compiles"
+
+[[drop]]
+path = "bin/flatc"
+reason = "dead"
+
+[[no-bytecompile]]
+path = "pkg/broken.py"
+reason = "broken"
+
+[[build-env]]
+set = "LMDB_FORCE_CFFI=1"
+reason = "CFFI only"
+
+[[build-requires]]
+rpm = "gcc-c++"
+reason = "C++"
+
+[[build-with]]
+dist = "NumPy"
+reason = "its C API"
+
+[[no-import]]
+module = "pkg._gui"
+reason = "needs gi"
+"""
+
+
+def _one(text: str) -> Override:
+    return parse_overrides({"specs/overrides/foo.toml": text})[dist_name("foo")]
+
+
+def _mistakes(files: dict[str, str]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_overrides(files)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def _mistake(text: str) -> str:
+    (mistake,) = _mistakes({"foo.toml": text})
+    return mistake
+
+
+def test_every_entry_is_read() -> None:
+    assert _one(FULL) == Override(
+        name=dist_name("foo"),
+        policy=Reasoned("sdist", "the wheel lacks its tests"),
+        licence=Reasoned("MIT AND Apache-2.0", "two files"),
+        native=Reasoned("yes", "a hook compiles"),
+        drop=(Reasoned("bin/flatc", "dead"),),
+        keep_source=(Reasoned("pkg/broken.py", "broken"),),
+        build_env=(Reasoned("LMDB_FORCE_CFFI=1", "CFFI only"),),
+        build_requires=(Reasoned("gcc-c++", "C++"),),
+        build_dists=(Reasoned("numpy", "its C API"),),
+        skip_import=(Reasoned("pkg._gui", "needs gi"),),
+    )
+
+
+def test_an_empty_file_changes_nothing() -> None:
+    assert _one("") == Override(dist_name("foo"))
+
+
+def test_a_reason_becomes_one_line() -> None:
+    override = _one('[licence]\nexpression = "MIT"\nreason = """\nthe text\n  of   LICENSE"""\n')
+    assert override.licence == Reasoned("MIT", "the text of LICENSE")
+
+
+@pytest.mark.parametrize("file", ["Foo.toml", "foo_bar.toml", "foo.bar.toml"])
+def test_a_file_is_named_by_the_normalised_name(file: str) -> None:
+    (mistake,) = _mistakes({file: ""})
+    assert "an override file is named by its dist's normalised name" in mistake
+
+
+def test_two_spellings_of_one_dist_do_not_overwrite_each_other() -> None:
+    with pytest.raises(ConfigError, match=r"foo-bar\.toml"):
+        parse_overrides({"foo-bar.toml": "", "foo_bar.toml": ""})
+
+
+def test_a_name_that_no_dist_can_have_is_refused() -> None:
+    (mistake,) = _mistakes({"-foo.toml": ""})
+    assert mistake == "-foo.toml: '-foo' is not a valid name of a Python distribution"
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ('[license]\nexpression = "MIT"\nreason = "x"\n', "did you mean licence?"),
+        ('[[build-require]]\nrpm = "gcc"\nreason = "x"\n', "did you mean build-requires?"),
+        ('[[drop]]\npath = "a"\nreasons = "x"\nreason = "y"\n', "did you mean reason?"),
+    ],
+)
+def test_an_unknown_key_is_told_the_nearest_one(text: str, fix: str) -> None:
+    mistake = _mistake(text)
+    assert "unknown key" in mistake
+    assert mistake.endswith(f"fix: {fix}")
+
+
+def test_a_reason_is_mandatory() -> None:
+    assert "foo.toml: drop[0].reason: this key is required" in _mistake('[[drop]]\npath = "bin/x"\n')
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\\n\\t"])
+def test_a_blank_reason_is_none(blank: str) -> None:
+    mistake = _mistake(f'[licence]\nexpression = "MIT"\nreason = "{blank}"\n')
+    assert mistake == "foo.toml: licence.reason: an override needs a reason that its next reader can weigh"
+
+
+def test_one_mistake_is_reported_once() -> None:
+    assert _mistake("licence = 3\n") == "foo.toml: licence: expected a table, found an integer"
+    assert "expected a string" in _mistake('[licence]\nexpression = "MIT"\nreason = 1\n')
+
+
+def test_the_mistakes_of_several_files_come_at_once_in_order() -> None:
+    mistakes = _mistakes(
+        {
+            "b.toml": '[policy]\nuse = "egg"\nreason = "x"\n',
+            "a.toml": "not toml",
+            "c.toml": '[licence]\nexpression = "BSD"\nreason = ""\n[[drop]]\npath = "/etc"\nreason = "x"\n',
+            "good.toml": FULL,
+        }
+    )
+    assert [mistake.split(":")[0] for mistake in mistakes] == ["a.toml", "b.toml", "c.toml", "c.toml", "c.toml"]
+    assert "not valid TOML" in mistakes[0]
+    assert "'egg' is not a build policy: sdist or wheel" in mistakes[1]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "BSD",
+        "",
+        "MIT OR",
+        "MIT\\nBuildRequires: evil",
+        "%{lua:os.exit()}",
+        "MIT\\u0000",
+        "LicenseRef-\\u212A",
+        "MIT " * 400,
+    ],
+)
+def test_a_licence_is_spdx(expression: str) -> None:
+    mistake = _mistake(f'[licence]\nexpression = "{expression}"\nreason = "x"\n')
+    assert mistake.startswith("foo.toml: licence.expression: ")
+    assert "is not an SPDX licence expression" in mistake
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../etc/passwd",
+        "a/../b",
+        "/etc/passwd",
+        "./a",
+        "a//b",
+        "a/",
+        "",
+        ".",
+        "a b",
+        "a\\n%post",
+        "%{_bindir}/x",
+        "$(id)",
+        "a*",
+    ],
+)
+@pytest.mark.parametrize("key", ["drop", "no-bytecompile"])
+def test_a_path_stays_below_the_prefix_and_needs_no_quotes(key: str, path: str) -> None:
+    assert f"foo.toml: {key}[0].path: " in _mistake(f'[[{key}]]\npath = "{path}"\nreason = "x"\n')
+
+
+def test_two_dots_inside_a_name_are_no_traversal() -> None:
+    assert _one('[[drop]]\npath = "share/a..b"\nreason = "x"\n').drop[0].value == "share/a..b"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '[[build-env]]\nset = "lower=1"',
+        '[[build-env]]\nset = "NAME"',
+        '[[build-env]]\nset = "NAME=$(id)"',
+        '[[build-env]]\nset = "NAME=a b"',
+        '[[build-env]]\nset = "NAME=%{x}"',
+        '[[build-requires]]\nrpm = "gcc >= 3"',
+        '[[build-requires]]\nrpm = "gcc\\n%post"',
+        '[[build-with]]\ndist = "num py"',
+        '[[no-import]]\nmodule = "a/b"',
+        '[[no-import]]\nmodule = "a; import os"',
+        '[[no-import]]\nmodule = "a..b"',
+        '[native]\nis = "maybe"',
+        '[policy]\nuse = "bdist"',
+    ],
+)
+def test_what_a_spec_could_stumble_over_is_refused(entry: str) -> None:
+    assert _mistake(f'{entry}\nreason = "x"\n').startswith("foo.toml: ")
+
+
+def test_the_overrides_of_the_release_are_sound() -> None:
+    overrides = parse_overrides({path.name: path.read_text() for path in SHIPPED.glob("*.toml")})
+    assert overrides[dist_name("autobahn")].drop[0].value == "bin/flatc"
+    assert [entry.value for entry in overrides[dist_name("bjdata")].build_dists] == ["numpy"]
+    assert overrides[dist_name("jinja2-highlight")].licence is not None
