@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from elpack.builders import Built
 from elpack.builders.environment import rpmbuild
 from elpack.builders.logs import relevant
-from elpack.builders.reproduce import write_script
+from elpack.builders.reproduce import forget, write_script
 from elpack.builders.roots import Roots
 from elpack.builders.sandbox import sandboxed
 from elpack.builders.staging import collect, stage
@@ -56,7 +56,10 @@ class BwrapBuilder:
             fix = "run it with sudo, or install mock and use --builder mock"
             raise PrivilegeError(Problem("the bwrap builder needs root to make build roots", fix=fix))
         with self.roots().clean_root() as root:
-            self._install(root, jobs)
+            try:
+                self._install(root, jobs)
+            finally:
+                self._all().forget(self.extra)
             return tuple(self._build_one(root, job, out) for job in jobs)
 
     def roots(self) -> Roots:
@@ -98,6 +101,7 @@ class BwrapBuilder:
         if completed.returncode != 0:
             raise self._failure(job, completed.returncode)
         tree = root.builddir / "build"
+        forget(job, self._kept(job))
         srpm, rpms = collect(job, (tree / "SRPMS", tree / "RPMS"), out)
         return Built(job, srpm, rpms, time.monotonic() - start)
 
@@ -114,8 +118,12 @@ class BwrapBuilder:
         )
 
     def _again(self, job: BuildJob) -> str:
-        script = write_script(job, self.roots().base(), self._all(), self.work / "again" / job.name)
+        roots = self.roots()
+        script = write_script(job, roots.base(), roots.dnf, self.extra, self._kept(job))
         return f"to see it again: sh {script}   (or, for a shell in its build root: sh {script} shell)"
+
+    def _kept(self, job: BuildJob) -> Path:
+        return self.work / "again" / job.name
 
 
 def _names(jobs: Sequence[BuildJob]) -> str:

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from elpack.builders.environment import UID, rpmbuild
 from elpack.builders.roots import CleanRoot, mount_command
 from elpack.builders.sandbox import sandboxed
+from elpack.builders.staging import copy_inputs, keep_repositories
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from elpack.builders import BuildJob
+    from elpack.builders import BuildJob, Repository
     from elpack.tools.dnf import Dnf
 
 
-def write_script(job: BuildJob, base: Path, dnf: Dnf, home: Path) -> Path:
-    """Write `<log>.sh`, which works in `home`; return its path."""
-    path = job.log.with_name(f"{job.log.name}.sh")
-    path.write_text(script(job, base, dnf, CleanRoot(home)), encoding="utf-8")
+def write_script(job: BuildJob, base: Path, dnf: Dnf, extra: tuple[Repository, ...], home: Path) -> Path:
+    """Write `<log>.sh`, which works in `home`, and keep there what it needs; return its path.
+
+    dnf knows the target's own repositories, which stay; extra are those that may be gone in a moment.
+    """
+    forget(job, home)
+    inputs = home / "inputs"
+    copy_inputs(job, inputs, inputs / "sources")
+    kept = replace(
+        job,
+        spec=inputs / job.spec.name,
+        sources=tuple(inputs / "sources" / source.name for source in job.sources),
+    )
+    dnf = replace(dnf, repositories=(*dnf.repositories, *keep_repositories(extra, home / "repositories")))
+    path = _path(job)
+    path.write_text(script(kept, base, dnf, CleanRoot(home / "live")), encoding="utf-8")
     path.chmod(0o755)
     return path
+
+
+def forget(job: BuildJob, home: Path) -> None:
+    """Remove what an earlier failure left."""
+    shutil.rmtree(home, ignore_errors=True)
+    _path(job).unlink(missing_ok=True)
+
+
+def _path(job: BuildJob) -> Path:
+    return job.log.with_name(f"{job.log.name}.sh")
 
 
 def script(job: BuildJob, base: Path, dnf: Dnf, root: CleanRoot) -> str:

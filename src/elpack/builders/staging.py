@@ -6,16 +6,18 @@ import errno
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.builders.environment import UID
 from elpack.errors import BuildError, DiskFullError, Problem
+from elpack.tools.dnf import folder, is_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from elpack.builders import BuildJob
+    from elpack.builders import BuildJob, Repository
 
 _MODE = 0o644
 
@@ -35,15 +37,35 @@ def copy_inputs(job: BuildJob, specs: Path, sources: Path) -> None:
 
     Raises `BuildError` for a missing file.
     """
-    for folder in (specs, sources):
-        folder.mkdir(parents=True)
+    for place in (specs, sources):
+        place.mkdir(parents=True)
     _put(job, job.spec, specs)
     for source in job.sources:
         _put(job, source, sources)
 
 
-def _put(job: BuildJob, file: Path, folder: Path) -> None:
-    copy = folder / file.name
+def keep_repositories(repositories: Iterable[Repository], into: Path) -> tuple[Repository, ...]:
+    """Return the repositories, with copies of those that are folders: their makers may clear them away."""
+    kept = []
+    for repository in repositories:
+        if is_folder(repository):
+            copy = into / repository.id
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(folder(repository), copy, copy_function=_link)
+            repository = replace(repository, location=str(copy))  # noqa: PLW2901
+        kept.append(repository)
+    return tuple(kept)
+
+
+def _link(source: str, copy: str) -> None:
+    try:
+        os.link(source, copy)
+    except OSError:  # another file system
+        shutil.copyfile(source, copy)
+
+
+def _put(job: BuildJob, file: Path, into: Path) -> None:
+    copy = into / file.name
     try:
         shutil.copyfile(file, copy)
     except FileNotFoundError as error:
@@ -53,12 +75,12 @@ def _put(job: BuildJob, file: Path, folder: Path) -> None:
     copy.chmod(_MODE)
 
 
-def collect(job: BuildJob, folders: Sequence[Path], out: Path) -> tuple[Path, tuple[Path, ...]]:
-    """Copy what was built below the folders into `out`, each file complete or absent; return SRPM and RPMs.
+def collect(job: BuildJob, places: Sequence[Path], out: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Copy what was built below these places into `out`, each file complete or absent; return SRPM and RPMs.
 
     The build ran code that nobody vouches for: links that it left in place of results are refused.
     """
-    files = sorted(path for folder in folders for path in _results(job, folder))
+    files = sorted(path for place in places for path in _results(job, place))
     srpms = [path for path in files if path.name.endswith(".src.rpm")]
     rpms = [path for path in files if path not in srpms]
     if len(srpms) != 1 or not rpms:
@@ -84,10 +106,10 @@ def _deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, t
     return final[0], tuple(final[1:])
 
 
-def _results(job: BuildJob, folder: Path) -> Iterator[Path]:
-    if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise BuildError(Problem(f"the build replaced {folder.name} with something else", where=job.name))
-    for parent, _, names in os.walk(folder):
+def _results(job: BuildJob, place: Path) -> Iterator[Path]:
+    if not stat.S_ISDIR(place.lstat().st_mode):
+        raise BuildError(Problem(f"the build replaced {place.name} with something else", where=job.name))
+    for parent, _, names in os.walk(place):
         for name in names:
             path = Path(parent) / name
             if not name.endswith(".rpm"):

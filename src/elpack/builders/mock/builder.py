@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from elpack.builders import Built
 from elpack.builders.logs import relevant
 from elpack.builders.mock.config import STANDIN, configuration
-from elpack.builders.staging import collect, copy_inputs
+from elpack.builders.staging import collect, copy_inputs, keep_repositories
 from elpack.errors import BuildError, DiskFullError, Problem
 from elpack.run import CLEAN_ENV, Command, run
 from elpack.tools.dnf import explain
@@ -93,9 +93,7 @@ class MockBuilder:
         """
         folder = Path(tempfile.mkdtemp(prefix="elpack-mock-", dir=_EXCHANGE))
         folder.chmod(0o755)
-        config = folder / _CONFIG
-        config.write_text(self.configuration(), encoding="utf-8")
-        os.utime(config, (0, 0))  # mock discards caches older than the file, but the root's name says it all
+        _write_config(folder, self.configuration())
         if self.user is not None:
             os.chown(folder, self.user, -1)
         try:
@@ -126,6 +124,7 @@ class MockBuilder:
         completed = self.runner(self._command(session, (*keep, *arguments), folder / "mock.log"))
         self._keep_logs(job, folder)
         if completed.returncode != 0:
+            self._keep_repositories(session)
             again = self._command(session, ("--no-cleanup-after", *arguments), folder / "mock.log")
             raise self._failure(job, folder, completed, again)
         srpm, rpms = collect(job, (result,), out)
@@ -140,6 +139,11 @@ class MockBuilder:
                 shutil.copyfile(source, log)
         if not build.exists() and (folder / "mock.log").exists():
             shutil.copyfile(folder / "mock.log", job.log)
+
+    def _keep_repositories(self, session: _Session) -> None:
+        """Let the configuration of a failed build name repositories that will still be there."""
+        kept = keep_repositories(self.extra, session.folder / "repositories")
+        _write_config(session.folder, replace(self, extra=kept).configuration())
 
     def _failure(self, job: BuildJob, folder: Path, completed: Completed, again: Command) -> ElpackError:
         fix = f"to see it again: {_typed(again)}"
@@ -159,6 +163,12 @@ class _Session:
 
     folder: Path
     slot: int
+
+
+def _write_config(folder: Path, text: str) -> None:
+    config = folder / _CONFIG
+    config.write_text(text, encoding="utf-8")
+    os.utime(config, (0, 0))  # mock discards caches older than the file, but the root's name says it all
 
 
 def _typed(command: Command) -> str:

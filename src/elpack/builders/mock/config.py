@@ -49,12 +49,12 @@ def configuration(
         _set("hostname", HOSTNAME),
         f"config_opts['environment'].update({dict(ENVIRONMENT)!r})\n",
         f"config_opts['macros'].update({ {f'%{macro}': value for macro, value in MACROS.items()}!r})\n",
-        f"config_opts['dnf.conf'] += {''.join(map(section, repositories))!r}\n",
     ]
     text = "".join(body)
+    # equal names share mock's caches, so the name tells apart whatever a fresh root is made from; that is the base
     digest = hashlib.sha256("\n".join((text, salt, *_contents(base))).encode()).hexdigest()[:12]
-    # equal names share mock's caches, so the name must tell apart whatever could make a cache stale
-    return f"# Written by elpack.\n{text}{_set('root', f'elpack-{target.name}-{target.arch}-{digest}')}"
+    text += _set("root", f"elpack-{target.name}-{target.arch}-{digest}")
+    return f"# Written by elpack.\n{text}config_opts['dnf.conf'] += {''.join(map(section, repositories))!r}\n"
 
 
 def _parse(distribution: str) -> tuple[str, bool]:
