@@ -80,11 +80,13 @@ def partition(
         if mapping.leaves_out(node.path) and node.path not in ours:
             continue
         names = owners.get(node.path, ())
+        if not names and node.path in skipped:
+            continue
         if node.kind is Kind.FOLDER:
             drafts[names[0] if len(names) == 1 else SHARED].nodes.append(node)
         elif names:
             drafts[names[0]].nodes.append(node)
-        elif node.path not in skipped:
+        else:
             unowned.append(node.path)
     if unowned:
         _refuse(unowned)

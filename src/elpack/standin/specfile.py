@@ -56,7 +56,6 @@ Stand-in, not EL9. {origin}
 """
 
 
-
 def render_spec(rpms: Sequence[StandinRpm], lists: Path, dist_tag: str) -> str:
     """Return the spec; the file list of each RPM is to lie in `lists`, named after it."""
     parts = [_HEAD.format(dist=dist_tag)]

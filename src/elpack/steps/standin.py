@@ -6,12 +6,11 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +37,21 @@ Progress = Callable[[str], None]
 
 _DATA = Path(__file__).parent.parent / "standin"
 _TOOLS = ("mmdebstrap", "dpkg-deb", "rpmbuild", "createrepo_c")
+_ELFDEPS = "/usr/lib/rpm/elfdeps"
 _NO_SPACE = "No space left on device"
 _PART = ".part-"
+_ELF = b"\x7fELF"
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What every part of one making needs. `debian` is where its Debian packages are kept."""
+
+    target: Target
+    mapping: StandinMapping
+    debian: Path
+    runner: Runner
+    tell: Progress
 
 
 def build_standin(target: Target, work: Path, runner: Runner = run, progress: Progress | None = None) -> Path:
@@ -55,18 +67,15 @@ def build_standin(target: Target, work: Path, runner: Runner = run, progress: Pr
     if (final / "repodata" / "repomd.xml").exists():
         return final
     if os.geteuid() != 0:
-        raise PrivilegeError(
-            Problem("making the stand-in EL9 needs root", fix="run the same command with sudo, once")
-        )
+        raise PrivilegeError(Problem("making the stand-in EL9 needs root", fix="run the same command with sudo, once"))
     _need_tools(runner)
-    tell = progress or (lambda _: None)
+    making = _Making(target, mapping, work / _debian_name(target, mapping), runner, progress or (lambda _: None))
     with _failures(), _alone(work):
-        fetched = _fetched(target, work, mapping, runner, tell)
+        fetched = _fetched(making)
         with _part(work) as part:
-            repository = _repack(fetched, part, target, mapping, runner, tell)
-            shutil.copy(work / _debian_name(target, mapping) / DEBS, repository / DEBS)
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(final)
+            repository = _repack(making, fetched, part)
+            shutil.copy(making.debian / DEBS, repository / DEBS)
+            remove_tree(final)
             repository.rename(final)
     return final
 
@@ -86,53 +95,48 @@ def _debian_name(target: Target, mapping: StandinMapping) -> str:
     return f"debian-{mapping.suite}-{target.arch}-{asked.hexdigest()[:16]}"
 
 
-def _fetched(
-    target: Target, work: Path, mapping: StandinMapping, runner: Runner, tell: Progress
-) -> Fetched:
+def _fetched(making: _Making) -> Fetched:
     """Return Debian's packages. They stay, so that a change of macros needs no mirror; `elpack clean` drops them."""
-    folder = work / _debian_name(target, mapping)
-    if not (folder / DEBS).exists():
-        tell(f"fetching Debian {mapping.suite} packages")
-        with _part(work) as part:
-            fetch_debian(part, target, mapping, runner)
-            part.rename(folder)
-    return load_fetched(folder)
+    if not (making.debian / DEBS).exists():
+        making.tell(f"fetching Debian {making.mapping.suite} packages")
+        with _part(making.debian.parent) as part:
+            fetch_debian(part, making.target, making.mapping, making.runner)
+            part.rename(making.debian)
+    return load_fetched(making.debian)
 
 
-def _repack(
-    fetched: Fetched, part: Path, target: Target, mapping: StandinMapping, runner: Runner, tell: Progress
-) -> Path:
+def _repack(making: _Making, fetched: Fetched, part: Path) -> Path:
     """Return the finished repository, still inside `part`."""
-    tell("laying out EL9's tree")
+    making.tell("laying out EL9's tree")
+    target, mapping = making.target, making.mapping
     stage, lists, repository = part / "stage", part / "lists", part / "repository"
-    ours = stage_tree(fetched.tree, stage, target, mapping, runner)
+    ours = stage_tree(fetched.tree, stage, target, mapping, making.runner)
     rpms = partition(fetched.debs, mapping, walk(stage, mapping), ours, target.dist_tag)
-    rpms = tuple(_with_found(rpm, stage, target, runner) for rpm in rpms)
+    rpms = tuple(_with_found(making, rpm, stage) for rpm in rpms)
     lists.mkdir()
     for rpm in rpms:
         (lists / f"{rpm.name}.list").write_text(render_list(rpm.nodes))
     spec = part / "elpack-standin.spec"
     spec.write_text(render_spec(rpms, lists, target.dist_tag))
     set_times(stage, fetched.epoch)
-    tell(f"packing {len(rpms)} RPMs")
-    _rpmbuild(spec, stage, repository, target, fetched.epoch, runner)
-    tell("writing repository metadata")
-    _createrepo(repository, fetched.epoch, runner)
+    making.tell(f"packing {len(rpms)} RPMs")
+    _rpmbuild(making, spec, stage, repository, fetched.epoch)
+    making.tell("writing repository metadata")
+    _createrepo(making, repository, fetched.epoch)
     return repository
 
 
-def _with_found(rpm: StandinRpm, stage: Path, target: Target, runner: Runner) -> StandinRpm:
+def _with_found(making: _Making, rpm: StandinRpm, stage: Path) -> StandinRpm:
     """Add the sonames and pkg-config modules that the RPM's files offer."""
-    found = list(rpm.provides)
-    paths = [node.path for node in rpm.nodes if node.kind is Kind.FILE]
-    for path in (path for path in paths if path.endswith(".pc")):
-        found.append(pkgconfig_provide(Path(path).stem, (stage / path[1:]).read_text(errors="replace")))
-    libraries = [str(stage / path[1:]) for path in paths if _is_library(stage / path[1:])]
+    paths = [stage / node.path[1:] for node in rpm.nodes if node.kind is Kind.FILE]
+    modules = [path for path in paths if path.suffix == ".pc"]
+    found = [pkgconfig_provide(path.stem, path.read_text(errors="replace")) for path in modules]
+    libraries = [str(path) for path in paths if _is_library(path)]
     if libraries:
         # rpm's own reader of ELF files; it takes the names on stdin
-        command = Command(("/usr/lib/rpm/elfdeps", "--provides"), input="\n".join(libraries) + "\n")
-        found += runner(command).check().stdout.splitlines()
-    return replace(rpm, provides=within_glibc(found, target.glibc))
+        command = Command((_ELFDEPS, "--provides"), input="\n".join(libraries) + "\n")
+        found += making.runner(command).check().stdout.splitlines()
+    return replace(rpm, provides=within_glibc([*rpm.provides, *found], making.target.glibc))
 
 
 def _is_library(path: Path) -> bool:
@@ -140,10 +144,10 @@ def _is_library(path: Path) -> bool:
     if ".so" not in path.name or not path.name.startswith(("lib", "ld-")):
         return False
     with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"
+        return file.read(len(_ELF)) == _ELF
 
 
-def _rpmbuild(spec: Path, stage: Path, out: Path, target: Target, epoch: int, runner: Runner) -> None:
+def _rpmbuild(making: _Making, spec: Path, stage: Path, out: Path, epoch: int) -> None:
     defines = {
         "_topdir": str(spec.parent / "rpmbuild"),
         "_rpmdir": str(out),
@@ -151,19 +155,19 @@ def _rpmbuild(spec: Path, stage: Path, out: Path, target: Target, epoch: int, ru
         "_dbpath": str(spec.parent / "rpmdb"),
     }
     options = [word for key, value in defines.items() for word in ("--define", f"{key} {value}")]
-    command = ("rpmbuild", "-bb", "--noprep", "--noclean", "--target", target.arch, "--buildroot", str(stage))
+    how = ("--noprep", "--noclean", "--target", making.target.arch, "--buildroot", str(stage))
     environment = dict(CLEAN_ENV) | {"SOURCE_DATE_EPOCH": str(epoch), "HOME": str(spec.parent)}
     log = spec.parent / "rpmbuild.log"
-    runner(Command((*command, *options, str(spec)), env=environment, log=log)).check()
+    making.runner(Command(("rpmbuild", "-bb", *how, *options, str(spec)), env=environment, log=log)).check()
 
 
-def _createrepo(repository: Path, epoch: int, runner: Runner) -> None:
+def _createrepo(making: _Making, repository: Path, epoch: int) -> None:
     """Index the RPMs; their times go into the metadata, so they are set first."""
     for path in repository.iterdir():
         os.utime(path, (epoch, epoch))
     options = ("--quiet", "--no-database", "--simple-md-filenames", "--set-timestamp-to-revision")
     command = Command(("createrepo_c", *options, "--revision", str(epoch), str(repository)))
-    runner(command).check()
+    making.runner(command).check()
 
 
 def _need_tools(runner: Runner) -> None:
@@ -191,9 +195,7 @@ def _failures() -> Iterator[None]:
         raise kind(*error.problems) from error
     except OSError as error:
         full = error.errno == errno.ENOSPC
-        problem = Problem(
-            str(error), fix="free some space (about 2 GB) and run the command again" if full else ""
-        )
+        problem = Problem(str(error), fix="free some space (about 2 GB) and run the command again" if full else "")
         raise (DiskFullError if full else StandinError)(problem) from error
 
 

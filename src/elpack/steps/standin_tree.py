@@ -55,19 +55,19 @@ def stage_tree(
 
 def walk(stage: Path, mapping: StandinMapping) -> Iterator[Node]:
     """Yield every path below `stage` that may enter an RPM; links to folders are links."""
-    for folder, folders, names in os.walk(stage):
-        base = "/" + os.path.relpath(folder, stage) if folder != str(stage) else ""
+    for text, folders, names in os.walk(stage):
+        folder = Path(text)
+        base = "/" / folder.relative_to(stage)
         for name in list(folders):
-            path = f"{base}/{name}"
-            if os.path.islink(os.path.join(folder, name)):
+            path = str(base / name)
+            if (folder / name).is_symlink():
                 yield Node(path, Kind.LINK)
             elif mapping.leaves_out(path):
                 folders.remove(name)
             else:
                 yield Node(path, Kind.FOLDER)
         for name in names:
-            link = os.path.islink(os.path.join(folder, name))
-            yield Node(f"{base}/{name}", Kind.LINK if link else Kind.FILE)
+            yield Node(str(base / name), Kind.LINK if (folder / name).is_symlink() else Kind.FILE)
 
 
 def set_times(stage: Path, epoch: int) -> None:
@@ -87,8 +87,6 @@ def _lay_over(stage: Path, target: Target) -> dict[str, tuple[str, str]]:
     words = {
         "@DIST@": target.dist_tag,
         "@EL@": str(target.el),
-        "@PYTHON@": target.python,
-        "@PYTHON_NODOT@": target.python_nodot,
     }
     ours = {}
     root = _DATA / "files"
@@ -96,7 +94,7 @@ def _lay_over(stage: Path, target: Target) -> dict[str, tuple[str, str]]:
         rpm, *parts = source.relative_to(root).parts
         text, path = source.read_text(), "/" + "/".join(parts)
         for word, value in words.items():
-            text, path = text.replace(word, value), path.replace(word, value)
+            text = text.replace(word, value)
         ours[path] = (rpm, _put(stage, path, text, 0o755 if text.startswith("#!") else 0o644))
     return ours
 
