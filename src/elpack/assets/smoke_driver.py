@@ -113,7 +113,8 @@ class Driver:
             entry.update(status="failed", detail=str(error), tail=self.tails(log))
             if step["background"]:
                 self.broken.add(step["name"])
-                self.forget(step["name"])
+                if step["name"] in self.running:
+                    kill(self.running.pop(step["name"]).process)
         entry["seconds"] = round(time.monotonic() - start, 2)
         return entry
 
@@ -155,9 +156,8 @@ class Driver:
         try:
             code = self.wait(process, deadline)
         except subprocess.TimeoutExpired:
-            raise StepError(f"did not end within {step['timeout']} s") from None
-        finally:
             kill(process)
+            raise StepError(f"did not end within {step['timeout']} s") from None
         if code != step["exit"]:
             raise StepError(f"ended with {code}, expected {step['exit']}")
         text = _COLOUR.sub("", log.read_text(errors="replace"))
@@ -180,21 +180,14 @@ class Driver:
         """Wait for a background step to end by itself; kill it when it does not, and say so."""
         if not step["ends"]:
             return
-        background = self.running[step["ends"]]
+        background = self.running.pop(step["ends"])
         try:
             code = background.process.wait(max(GRACE, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
+            kill(background.process)
             raise StepError(f"{step['ends']!r} still runs; {self.tails(background.log)}") from None
-        finally:
-            self.forget(step["ends"])
         if code != background.exit:
             raise StepError(f"{step['ends']!r} ended with {code}, expected {background.exit}")
-
-    def forget(self, name: str) -> None:
-        """Kill what is left of a background step."""
-        background = self.running.pop(name, None)
-        if background:
-            kill(background.process)
 
     def spawn(self, step: Step, log: Path, extra: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start a step's command as its user, in a session of its own."""
