@@ -138,3 +138,19 @@ def test_a_workspace_with_its_members_as_first_party(tmp_path: Path, el9_targets
         selected = {f"{dist.name}=={dist.version}" for dist in selection.dists if dist.name not in (root, core)}
         assert selected == uv_selection(result.stdout, target)
         assert selection.by_name()[core].extras == {"fast"}
+
+
+def test_extras_that_a_dependency_asks_for_decide_conflicts(tmp_path: Path, el9_targets: list[Target]) -> None:
+    project = LOCKS / "deep-conflicts"
+    result = exported(project, tmp_path)
+    assert result.returncode == 0, result.stderr
+    lock = parse_uv_lock((project / "uv.lock").read_text(), "uv.lock")
+    root, engine = dist_name("deep-app"), dist_name("engine")
+
+    for target in el9_targets:
+        selection = select(lock, root, target, first_party=frozenset({engine}))
+        selected = {f"{dist.name}=={dist.version}" for dist in selection.dists if dist.name not in (root, engine)}
+        assert selected == uv_selection(result.stdout, target) == {"jinja2==3.1.6", "markupsafe==2.0.1"}
+
+    with pytest.raises(LockError, match=r"engine\[cpu\] and engine\[gpu\] conflict"):
+        select(lock, root, el9_targets[0], frozenset({dist_name("fast")}), first_party=frozenset({engine}))
