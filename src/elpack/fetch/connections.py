@@ -13,6 +13,7 @@ import threading
 import urllib.request
 from collections import defaultdict
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
@@ -34,7 +35,6 @@ class Connections:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._context = ssl.create_default_context()
         self._idle: dict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
         self._lock = threading.Lock()
 
@@ -62,6 +62,11 @@ class Connections:
             else:
                 response.close()
                 connection.close()
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        # Reading the system's certificates takes tens of milliseconds, which a run without downloads should not pay.
+        return ssl.create_default_context()
 
     def close(self) -> None:
         """Close what is idle."""

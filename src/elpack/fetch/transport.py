@@ -168,10 +168,10 @@ def url_fault(url: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is no URL"
-    if not host or not parts.scheme or _NO_URL.search(url):
+    if not parts.scheme or _NO_URL.search(url):
         return "is no URL"
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
-        return ""
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host or "")):
+        return "" if host else "is no URL"
     return f"is not fetched over {parts.scheme}:, only over https:"
 
 
@@ -184,6 +184,10 @@ def shown(url: str) -> str:
     return ascii(urlunsplit((parts.scheme, address(parts), parts.path, "", "")))[1:-1]
 
 
+def _leads_home(url: str) -> bool:
+    return _is_loopback(urlsplit(url).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -192,10 +196,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _redirected(url: str, target: str, origin: str) -> str:
-    new = urljoin(url, target)
+    try:
+        new = urljoin(url, target)
+    except ValueError:
+        new = target
     fault = url_fault(new)
     # A public index has no business on this machine's own services.
-    if not fault and _is_loopback(urlsplit(new).hostname or "") > _is_loopback(urlsplit(origin).hostname or ""):
+    if not fault and _leads_home(new) and not _leads_home(origin):
         fault = "is this machine"
     if fault:
         raise FetchError(Problem(f"redirects to {shown(new)}, which {fault}", shown(origin)))
