@@ -212,7 +212,7 @@ def test_requirements_that_contradict_each_other(make: Callable[..., str]) -> No
     with pytest.raises(BuildLockError) as caught:
         make(player, facts("app-1.0.tar.gz", "setuptools<60"), facts("lib-1.0.tar.gz", "setuptools>70"))
     assert "uv lock could not lock the build requirements\nyour project's requirements are unsat" in str(caught.value)
-    assert "required by app-1.0.tar.gz: setuptools<60; lib-1.0.tar.gz: setuptools>70" in str(caught.value)
+    assert "required by elpack: pip; app-1.0.tar.gz: setuptools<60; lib-1.0.tar.gz: setuptools>70" in str(caught.value)
 
 
 def test_an_index_that_does_not_answer(make: Callable[..., str]) -> None:

@@ -100,7 +100,8 @@ class _Making:
             return result
         if any(sign in result.stderr for sign in _UNREACHABLE):
             raise FetchError(Problem(f"{self.index} cannot be reached\n{result.tail(4)}", fix=f"try again: {RENEW}"))
-        who = "; ".join(f"{name}: {', '.join(asked.requires)}" for name, asked in sorted(self.asked.items()))
+        wanted = {"elpack": self.inputs.own, **{name: asked.requires for name, asked in sorted(self.asked.items())}}
+        who = "; ".join(f"{name}: {', '.join(requires)}" for name, requires in wanted.items())
         what = f"uv {arguments[0]} could not lock the build requirements\n{result.tail()}"
         raise BuildLockError(Problem(what, why=f"required by {who}", fix=f"mend what does not fit, then {RENEW}"))
 
