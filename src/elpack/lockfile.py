@@ -53,8 +53,7 @@ def parse_uv_lock(text: str, path: str, *, loopback: bool = False) -> UvLock:
     except ValueError as error:
         raise LockError(Problem(str(error), where=path, fix="uv lock")) from error
     version, revision = _guard(root)
-    requires_python = root.parsed("requires-python", _specifiers)
-    supported = _markers(root, "supported-markers")
+    requires_python, supported = root.parsed("requires-python", _specifiers), _markers(root, "supported-markers")
     conflicts = tuple(_conflicts(root))
     lines = [number for number, line in enumerate(text.split("\n"), 1) if _ENTRY.match(line)]
     entries = [entry for entry in root.get("package", list, []) if isinstance(entry, dict)]
