@@ -116,6 +116,7 @@ HOOK = "[tool.hatch.build.hooks.custom]\n"
         ({"pyproject.toml": '[build-system]\nrequires = ["maturin>=1,<2"]\n'}, "maturin compiles Rust"),
         ({"pyproject.toml": '[build-system]\nrequires = ["meson-python"]\n'}, "meson compiles it"),
         ({"pyproject.toml": '[build-system]\nrequires = ["scikit-build-core"]\n'}, "cmake compiles it"),
+        ({"pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\n', "x/y.pyx": ""}, "Cython sources"),
         ({"pyproject.toml": "[tool.poetry.build]\nscript = 'build.py'\n"}, "A build script compiles"),
     ],
 )
@@ -131,6 +132,9 @@ def test_native_code_is_recognised(tmp_path: Path, files: dict[str, str], reason
         ({"pyproject.toml": '[tool.hatch.build.targets.wheel]\nonly-include = ["x/one.py"]'}, ("one",)),
         ({"pyproject.toml": '[tool.hatch.build]\npackages = ["deep/er"]'}, ("er",)),
         ({"pyproject.toml": '[tool.flit.module]\nname = "flat"'}, ("flat",)),
+        ({"pyproject.toml": '[build-system]\nrequires = ["maturin"]'}, ()),
+        ({"pyproject.toml": '[build-system]\nrequires = ["maturin"]\n[tool.maturin]\nmodule-name = "a._a"'}, ("a",)),
+        ({"src/demo.py": "", "src/test_demo.py": ""}, ("demo",)),
         ({"src/x.egg-info/top_level.txt": "_fast\nslow\n", "src/other/__init__.py": ""}, ("_fast", "slow")),
         ({"x.egg-info/top_level.txt": "%(id)\n../up\nok\n"}, ("ok",)),
         ({"src/pkg/__init__.py": "", "src/pkg/sub/__init__.py": "", "src/mod.py": "", "src/x.c": ""}, ("mod", "pkg")),

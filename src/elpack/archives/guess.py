@@ -54,8 +54,13 @@ def _reasons(tree: Tree, tool: Mapping[str, Any], requires: set[str], backend: s
         yield "setuptools compiles extension modules (pyproject.toml)."
     if _table(tool, "poetry").get("build") or _table(tool, "pdm", "build").get("run-setuptools"):
         yield "A build script compiles extension modules (pyproject.toml)."
-    if not backend.startswith(_IGNORE_SETUP_PY) and (match := _EXTENSIONS.search(tree.text("setup.py"))):
+    if backend.startswith(_IGNORE_SETUP_PY):
+        return
+    if match := _EXTENSIONS.search(tree.text("setup.py")):
         yield f"setup.py compiles extension modules ({match[1]})."
+    # A backend of the project's own asks for Cython only when it runs.
+    if any(name.endswith(".pyx") for name in tree.members):
+        yield "It holds Cython sources."
 
 
 def modules(tree: Tree, project: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -64,9 +69,11 @@ def modules(tree: Tree, project: Mapping[str, Any], name: str) -> tuple[str, ...
     for found in (
         _from_hatch(tool),
         _from_flit(tool),
+        _from_maturin(tool),
         _from_top_level(tree),
+        _named_like(tree, "src/", name),
         _packages(tree, "src/"),
-        _named_like(tree, name),
+        _named_like(tree, "", name),
     ):
         if kept := sorted({module for module in found if _MODULE.fullmatch(module)}):
             return tuple(kept)
@@ -89,6 +96,12 @@ def _from_flit(tool: Mapping[str, Any]) -> list[str]:
     return [name.partition(".")[0]] if isinstance(name, str) else []
 
 
+def _from_maturin(tool: Mapping[str, Any]) -> list[str]:
+    # Without this key the name is that of the Rust library, which may differ from the dist's (rpds-py is rpds).
+    module = _table(tool, "maturin").get("module-name")
+    return [module.partition(".")[0]] if isinstance(module, str) else []
+
+
 def _from_top_level(tree: Tree) -> list[str]:
     return [
         line.strip() for name in tree.texts if name.endswith("/top_level.txt") for line in tree.text(name).splitlines()
@@ -108,9 +121,9 @@ def _packages(tree: Tree, prefix: str) -> list[str]:
     return found
 
 
-def _named_like(tree: Tree, name: str) -> list[str]:
+def _named_like(tree: Tree, prefix: str, name: str) -> list[str]:
     wanted = canonicalize_name(name)
-    return [found for found in _packages(tree, "") if canonicalize_name(found) == wanted]
+    return [found for found in _packages(tree, prefix) if canonicalize_name(found) == wanted]
 
 
 def _required(text: str) -> str:
