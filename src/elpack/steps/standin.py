@@ -64,13 +64,15 @@ def build_standin(target: Target, work: Path, runner: Runner = run, progress: Pr
     """
     mapping = parse_mapping((_DATA / "packages.toml").read_text())
     final = work / f"{target.name}-{target.arch}-{_recipe(target)}"
-    if (final / "repodata" / "repomd.xml").exists():
+    if _is_done(final):
         return final
     if os.geteuid() != 0:
         raise PrivilegeError(Problem("making the stand-in EL9 needs root", fix="run the same command with sudo, once"))
     _need_tools(runner)
     making = _Making(target, mapping, work / _debian_name(target, mapping), runner, progress or (lambda _: None))
     with _failures(), _alone(work):
+        if _is_done(final):
+            return final  # another process made it while this one waited
         fetched = _fetched(making)
         with _part(work) as part:
             repository = _repack(making, fetched, part)
@@ -78,6 +80,10 @@ def build_standin(target: Target, work: Path, runner: Runner = run, progress: Pr
             remove_tree(final)
             repository.rename(final)
     return final
+
+
+def _is_done(folder: Path) -> bool:
+    return (folder / "repodata" / "repomd.xml").exists()
 
 
 def _recipe(target: Target) -> str:
