@@ -100,7 +100,8 @@ def test_a_background_step_is_waited_for_used_and_ended(attempt: Callable[..., S
 
 
 def test_a_command_may_end_the_background_step(attempt: Callable[..., SmokeReport]) -> None:
-    attempt(serve(), shell("stop", "pkill -INT -f '[s]erve.py'", ends="serve", timeout=10))
+    polite = shell("serve", "echo $$ >~/pid; trap 'exit 0' INT; while :; do sleep 0.1; done", background=True)
+    attempt(polite, shell("wait", "sleep 0.5"), shell("stop", "kill -INT $(cat ~/pid)", ends="serve", timeout=10))
 
 
 @pytest.mark.parametrize("arguments", ["mute", "child"])
@@ -135,7 +136,8 @@ def test_what_goes_wrong_is_told(
 def test_a_background_step_that_does_not_obey_is_told_and_killed(attempt: Callable[..., SmokeReport]) -> None:
     deaf = shell("serve", "trap '' INT; while :; do sleep 1; done", background=True)
     with pytest.raises(SmokeError) as caught:
-        attempt(deaf, SmokeStep("stop", signal="SIGINT", ends="serve", timeout=1), shell("after", "true"))
+        stop = SmokeStep("stop", signal="SIGINT", ends="serve", timeout=1)
+        attempt(deaf, shell("wait", "sleep 0.5"), stop, shell("after", "true"))
     (problem,) = caught.value.problems
     assert "'serve' still runs" in problem.what
 
