@@ -101,11 +101,11 @@ def _purpose(package: Package, plan: Plan) -> str:
 
 
 def _finish_options(package: Package) -> str:
-    options = [f"--drop {_word(path)}" for path in package.drop]
-    options += [f"--keep-source {_word(path)}" for path in package.keep_source]
+    options = [f"-d {_word(path)}" for path in package.drop]
+    options += [f"-k {_word(path)}" for path in package.keep_source]
     if package.template == "sdist.spec.j2":
-        options += [f"--licence {_word(name)}" for name in package.licence_files if _WORD.match(name)]
-        options.append("--native" if package.native else "--pure")
+        options += [f"-l {_word(name)}" for name in package.licence_files if _WORD.match(name)]
+        options.append("-n" if package.native else "-p")
     return "".join(f" {option}" for option in options)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from elpack.escape import one_line, safe_url
-from elpack.licences import licence_of
+from elpack.licences import doubt_about, licence_of
 from elpack.model import SdistFacts, WheelFacts
 from elpack.naming import Evr, dist_name, rpm_name, rpm_version
 from elpack.overrides import Override
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 SUMMARY_LIMIT = 79
 MACROS = NodeId("macros")
 RUNTIME = NodeId("runtime")
-NO_LICENCE = Licence("", "nothing in its metadata names one")
 
 
 def stack_node(name: NormalizedName) -> NodeId:
@@ -119,12 +118,12 @@ def dist_version(version: Version) -> str:
 def build_requirements(inputs: Inputs, package: Package, facts: SdistFacts) -> tuple[list[BuildRequire], list[NodeId]]:
     """Return what a build from an sdist needs: the target's RPMs, and dists of the build lock."""
     override = _override(inputs, package.dist)
-    rpms = []
+    rpms = [
+        BuildRequire(inputs.target.devel_rpm, "the interpreter, its headers and its macros"),
+        BuildRequire("pyproject-rpm-macros", "they build and install the wheel"),
+    ]
     if package.native:
-        rpms += [
-            BuildRequire("gcc", package.native),
-            BuildRequire(inputs.target.devel_rpm, "the interpreter's headers"),
-        ]
+        rpms.append(BuildRequire("gcc", package.native))
     rpms += [BuildRequire(entry.value, entry.reason) for entry in override.build_requires]
     locked = inputs.build_requires.get(facts.filename, facts.build_requires)
     wanted = {dist_name("pip"), *(dist_name(need.name) for need in active(locked, inputs.target))}
@@ -153,7 +152,7 @@ def _package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: WheelFac
         evr=Evr(dist.version.epoch, rpm_version(dist.version), release_tag(inputs)),
         noarch=wheel.filename.endswith("-none-any.whl") if wheel else not native,
         summary=one_line(metadata.summary.rstrip(". "), SUMMARY_LIMIT) or f"Python distribution {dist.name}",
-        licence=licence_of(metadata, override) or NO_LICENCE,
+        licence=licence_of(metadata, override) or Licence("", doubt_about(metadata)),
         url=safe_url(metadata.home_page) or f"https://pypi.org/project/{dist.name}/",
         date=dt.datetime.fromtimestamp(uploaded, dt.UTC).date() if uploaded else inputs.release.date,
         prefix="",
