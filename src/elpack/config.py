@@ -31,6 +31,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
+_GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 LAYOUTS = ("stack",)
 
@@ -71,6 +72,7 @@ class AssetFile:
     destination: str
     mode: int
     config: bool
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _asset(table: Table) -> AssetFile:
         destination=table.parsed("destination", _absolute) or "",
         mode=int(table.parsed("mode", _mode, "0644") or 0),
         config=table.get("config", bool, False),
+        group=table.parsed("group", _matching(_GROUP, "a group's name"), "root") or "root",
     )
     table.done()
     return asset

@@ -19,12 +19,14 @@ from elpack.plan.packages import (
     stack_node,
     stack_package,
 )
+from elpack.service import render_sysusers, render_unit
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from elpack.plan.facts import Inputs
     from elpack.plan.model import NodeId
+    from elpack.service import Service
 
 INSTALLER = dist_name("installer")
 OWN_LICENCE = Licence("MIT", "elpack's own")
@@ -78,11 +80,29 @@ def _with_assets(inputs: Inputs, package: Package) -> Package:
     """Give the application's package the files that the release file adds to it."""
     if package.role is not Role.APPLICATION:
         return package
-    files = []
-    for asset in inputs.release.assets:
-        files.append(InstalledFile(asset.source.rsplit("/", 1)[-1], asset.destination, asset.mode, asset.config))
-    sources = tuple(inputs.assets[asset.source] for asset in inputs.release.assets)
-    return replace(package, installed=tuple(files), sources=(*package.sources, *sources))
+    release = inputs.release
+    files = [
+        InstalledFile(asset.source.rsplit("/", 1)[-1], asset.destination, asset.mode, asset.config, asset.group)
+        for asset in release.assets
+    ]
+    sources = (*package.sources, *(inputs.assets[asset.source] for asset in release.assets))
+    package = replace(package, installed=tuple(files), sources=sources)
+    return _with_service(package, release.service) if release.service else package
+
+
+def _with_service(package: Package, service: Service) -> Package:
+    """Add the unit, and the user that it runs as."""
+    unit, user = f"{service.name}.service", f"{service.name}.conf"
+    return replace(
+        package,
+        service=service.name,
+        generated=(*package.generated, (unit, render_unit(service)), (user, render_sysusers(service))),
+        installed=(
+            *package.installed,
+            InstalledFile(unit, f"/usr/lib/systemd/system/{unit}", 0o644, config=False),
+            InstalledFile(user, f"/usr/lib/sysusers.d/{user}", 0o644, config=False),
+        ),
+    )
 
 
 def _closures(packages: list[Package]) -> dict[NodeId, frozenset[NodeId]]:

@@ -71,6 +71,7 @@ class InstalledFile:
     destination: str
     mode: int
     config: bool
+    group: str = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ class Package:
     """Overrides and other peculiarities with their reasons, printed as comments in the spec."""
     expose: tuple[str, ...] = ()
     installed: tuple[InstalledFile, ...] = ()
+    service: str = ""
+    """Name of the systemd unit that the package brings, without its suffix."""
     generated: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Sources that elpack writes itself: file name and text."""
 
