@@ -121,9 +121,6 @@ class _Job:
         # Nothing is read behind the announced end: some servers keep the connection open.
         while received != announced and (chunk := response.read1(_CHUNK)):
             received += len(chunk)
-            if announced is not None:
-                # http.client before 3.11.8 forgets to count in read1.
-                response.length = announced - received
             if received > (_LARGEST if expected is None else expected):
                 raise HashMismatchError(_size_mismatch(file, "more"))
             digest.update(chunk)
