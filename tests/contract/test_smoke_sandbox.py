@@ -135,8 +135,8 @@ def test_what_goes_wrong_is_told(
 
 def test_a_background_step_that_does_not_obey_is_told_and_killed(attempt: Callable[..., SmokeReport]) -> None:
     deaf = shell("serve", "trap '' INT; while :; do sleep 1; done", background=True)
+    stop = SmokeStep("stop", signal="SIGINT", ends="serve", timeout=1)
     with pytest.raises(SmokeError) as caught:
-        stop = SmokeStep("stop", signal="SIGINT", ends="serve", timeout=1)
         attempt(deaf, shell("wait", "sleep 0.5"), stop, shell("after", "true"))
     (problem,) = caught.value.problems
     assert "'serve' still runs" in problem.what
