@@ -33,6 +33,7 @@ _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 LAYOUTS = ("stack",)
 
 
@@ -94,6 +95,11 @@ class Release:
     service: Service | None
     smoke: Smoke
 
+    @property
+    def index_is_local(self) -> bool:
+        """Tell whether the index runs on this very host; then plain http is no risk, and locks may name it as well."""
+        return self.index.startswith("http://")
+
     def first_party_names(self) -> frozenset[NormalizedName]:
         """Return the names of all dists that are compiled from their own source."""
         return frozenset(dist.name for dist in self.first_party)
@@ -117,7 +123,7 @@ def _release(root: Table) -> Release:
     name = head.parsed("name", rpm_name)
     release = Release(
         name=name or rpm_name("unnamed"),
-        date=_date(head),
+        date=head.get("date", dt.date),
         revision=_positive(head, "revision", 1),
         packager=head.parsed("packager", _matching(_PACKAGER, "Name <mail@address>")) or "",
         layout=head.parsed("layout", _one_of(LAYOUTS), "stack") or "",
@@ -132,7 +138,8 @@ def _release(root: Table) -> Release:
         smoke=read_smoke(root.table("smoke")),
     )
     head.done()
-    if release.application.name not in release.first_party_names():
+    named = isinstance(root.table("application").values.get("name"), str)
+    if named and release.application.name not in release.first_party_names():
         root.problem("application.name", f"{release.application.name} has no entry under [first-party]")
     return release
 
@@ -142,7 +149,7 @@ def _application(table: Table) -> Application:
     application = Application(
         name=name,
         lock=table.parsed("lock", _relative, "uv.lock") or "",
-        extras=frozenset(dist_name(extra) for extra in table.strings("extras")),
+        extras=frozenset(_each(table, "extras", dist_name)),
         rpm=table.parsed("rpm", rpm_name, str(name)) or rpm_name("unnamed"),
         provides=tuple(_each(table, "provides", rpm_name)),
         expose=tuple(_each(table, "expose", _matching(_COMMAND, "a command's name"))),
@@ -152,7 +159,13 @@ def _application(table: Table) -> Application:
 
 
 def _first_party(table: Table) -> tuple[FirstParty, ...]:
-    return tuple(sorted((_one_first_party(name, entry) for name, entry in table.named_tables()), key=lambda d: d.name))
+    found: dict[NormalizedName, FirstParty] = {}
+    for key, entry in table.named_tables():
+        dist = _one_first_party(key, entry)
+        if dist.name in found:
+            entry.problem("", f"{dist.name} is there twice, in two spellings")
+        found[dist.name] = dist
+    return tuple(found[name] for name in sorted(found))
 
 
 def _one_first_party(name: str, table: Table) -> FirstParty:
@@ -196,8 +209,13 @@ def _policies(table: Table) -> tuple[tuple[NormalizedName, Policy], ...]:
     policies = {}
     for key in table.values:
         policy = table.parsed(key, _policy)
+        try:
+            name = dist_name(key)
+        except ValueError as error:
+            table.problem(key, str(error))
+            continue
         if policy is not None:
-            policies[dist_name(key)] = policy
+            policies[name] = policy
     return tuple(sorted(policies.items()))
 
 
@@ -221,16 +239,10 @@ def _each(table: Table, key: str, parse: Callable[[str], T]) -> Iterator[T]:
             table.problem(key, str(error))
 
 
-def _date(table: Table) -> dt.date:
-    date = table.get("date", dt.date)
-    if isinstance(date, dt.datetime):
-        table.problem("date", "expected a date without a time, such as 2026-11-01")
-    return date
-
-
 def _positive(table: Table, key: str, default: int) -> int:
+    before = len(table.problems)
     value = table.get(key, int, default)
-    if value < 1:
+    if value < 1 and len(table.problems) == before:
         table.problem(key, f"expected 1 or more, found {value}")
     return value
 
@@ -258,8 +270,8 @@ def _policy(text: str) -> Policy:
 
 
 def _index(text: str) -> str:
-    if not text.startswith("https://") or "@" in text:
-        raise ValueError("an index is an https URL without credentials (those belong into ~/.netrc)")
+    if "@" in text or not (text.startswith("https://") or _LOOPBACK.match(text)):
+        raise ValueError("an index is an https URL without credentials")
     return text.rstrip("/") + "/"
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from elpack.service import Service
 from elpack.smoke import Smoke, SmokeStep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from elpack.tables import Table
+
+T = TypeVar("T")
+
+_SPELLINGS = {"exec_start": "exec"}
+_SOUND = Service(name="x", description="x", user="x", exec_start=("/x",))
+"""Without a mistake; each value of the release is tried in it alone, so that every mistake is found."""
 
 
 def read_service(table: Table) -> Service | None:
     """Return the service, or None when the release has none; mistakes are noted at their keys."""
     if not table.values:
         return None
-    values = {
+    before = len(table.problems)
+    values: dict[str, Any] = {
         "name": table.get("name", str),
         "description": table.get("description", str),
         "user": table.get("user", str),
@@ -33,33 +44,32 @@ def read_service(table: Table) -> Service | None:
         "without": _strings(table.table("without")),
     }
     table.done()
-    if table.problems:
-        return None
-    try:
-        return Service(**values)  # type: ignore[arg-type]
-    except ValueError as error:
-        table.problem("", str(error))
-        return None
+    noted = {problem.where for problem in table.problems[before:]}
+    for field, value in values.items():
+        key = _SPELLINGS.get(field, field.replace("_", "-"))
+        # a value that was refused already was replaced, and the replacement is not the user's mistake
+        if not any(where.startswith(table.where(key)) for where in noted):
+            _try(table, key, partial(replace, _SOUND, **{field: value}))
+    return Service(**values) if len(table.problems) == before else None
 
 
 def read_smoke(table: Table) -> Smoke:
     """Return the smoke test, without steps when the release has none; mistakes are noted at their keys."""
+    before = len(table.problems)
     steps = [step for entry in table.tables("step") if (step := _step(entry))]
     files = table.get("files", str, "")
     environment = _strings(table.table("environment"))
     service = table.strings("service")
     table.done()
-    if table.problems:
+    # steps refer to one another; what a missing one makes wrong is not worth telling
+    if len(table.problems) > before:
         return Smoke(())
-    try:
-        return Smoke(tuple(steps), files, environment, service)
-    except ValueError as error:
-        table.problem("", str(error))
-        return Smoke(())
+    return _try(table, "", lambda: Smoke(tuple(steps), files, environment, service)) or Smoke(())
 
 
 def _step(table: Table) -> SmokeStep | None:
-    values = {
+    before = len(table.problems)
+    values: dict[str, Any] = {
         "name": table.get("name", str),
         "run": table.strings("run"),
         "expect": table.strings("expect"),
@@ -75,10 +85,16 @@ def _step(table: Table) -> SmokeStep | None:
         "environment": _strings(table.table("environment")),
     }
     table.done()
+    if len(table.problems) > before:
+        return None
+    return _try(table, "", lambda: SmokeStep(**values))
+
+
+def _try(table: Table, key: str, make: Callable[[], T]) -> T | None:
     try:
-        return SmokeStep(**values)  # type: ignore[arg-type]
+        return make()
     except ValueError as error:
-        table.problem("", str(error))
+        table.problem(key, str(error))
         return None
 
 

@@ -138,6 +138,12 @@ class ArchiveError(ElpackError):
     title = "an archive was refused"
 
 
+class MissingMemberError(ArchiveError):
+    """An archive is sound, but lacks a file that it should hold."""
+
+    title = "an archive lacks a file"
+
+
 class StandinError(ElpackError):
     """The stand-in base could not be made."""
 

@@ -38,7 +38,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file that a lock pins. `size` is in bytes, None when the lock does not say; so is `uploaded` (epoch seconds)."""
+    """A file that a lock pins. `size` in bytes and `uploaded` in epoch seconds are None when the lock does not say."""
 
     filename: str
     url: str

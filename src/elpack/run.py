@@ -90,11 +90,8 @@ def tail(path: Path, lines: int = 20) -> str:
 def run(command: Command) -> Completed:
     """Run a command in a process group of its own, which dies with us when we are interrupted."""
     if shutil.which(command.argv[0], path=command.env.get("PATH")) is None:
-        raise ToolMissingError(
-            Problem(
-                f"{command.argv[0]} is not installed", fix="elpack doctor --install, or your package manager"
-            )
-        )
+        fix = "your package manager; elpack doctor lists all that is missing"
+        raise ToolMissingError(Problem(f"{command.argv[0]} is not installed", fix=fix))
     start = time.monotonic()
     output = command.log.open("ab") if command.log else None
     try:

@@ -50,5 +50,5 @@ class Workspace:
         return self.work / "store"
 
     def output(self, target: Target) -> Path:
-        """The folder with one target's results: repository, source RPMs, specs, logs, manifest."""
+        """Return the folder with one target's results: repository, source RPMs, specs, logs, manifest."""
         return self.dist / target.name / target.arch

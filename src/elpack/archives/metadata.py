@@ -39,6 +39,7 @@ def parse_metadata(data: bytes, member: str, refusals: Refusals) -> CoreMetadata
         home_page=_home_page(raw),
         requires_python=raw.get("requires_python", ""),
         licence_files=tuple(raw.get("license_files", ())),
+        requires_dist=tuple(raw.get("requires_dist", ())),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.streams import read_capped, reading, walk
-from elpack.errors import DiskFullError, Problem
+from elpack.errors import DiskFullError, MissingMemberError, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def sdist_member(path: Path, name: str, *, limits: Limits = LIMITS) -> bytes:
             content = read_capped(opener, refusals, member, limits)
     gate.finish()
     if content is None:
-        raise refusals.stop(f"holds no file {name}")
+        raise MissingMemberError(*refusals.stop(f"holds no file {name}").problems)
     return content
 
 

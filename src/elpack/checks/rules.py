@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from elpack.errors import PlanError, Problem
-from elpack.naming import dist_name
+from elpack.naming import dist_name, parse_version
+from elpack.plan.keys import root_nodes
+from elpack.plan.make import INSTALLER
 from elpack.plan.model import Role
 from elpack.plan.paths import installed_paths
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from packaging.utils import NormalizedName
+    from packaging.version import Version
 
     from elpack.plan.facts import Inputs
     from elpack.plan.model import Package, Plan
@@ -46,13 +51,37 @@ def no_usable_file(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
                 )
 
 
+def no_installer(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A build lock without the installer, which puts every wheel into its place.
+
+    `elpack lock` always locks it; somebody took it out.
+    """
+    if INSTALLER not in inputs.chosen_build:
+        yield Problem(f"{INSTALLER} is not locked", where=f"pylock.build.toml ({inputs.target})", fix="elpack lock")
+
+
+def build_circle(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
+    """Packages that are built from source and need each other to be built: none of them can be the first.
+
+    Take one of them from its wheel; a policy in specs/overrides/<dist>.toml or in elpack.toml made it an sdist.
+    """
+    roots = root_nodes(plan)
+    circle = [package for package in plan.packages if package.node in roots[package.node]]
+    if circle:
+        yield Problem(
+            f"{', '.join(package.node for package in circle)} need each other to be built",
+            where=circle[0].rpm,
+            fix="take one of them from its wheel",
+        )
+
+
 def path_conflict(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """Two packages that would own one path; rpm would refuse to install the second.
 
     Decide which one keeps it, and drop it from the other in specs/overrides/<dist>.toml.
     """
     owners: dict[str, list[Package]] = defaultdict(list)
-    for package in _with_facts(plan, inputs):
+    for package in _with_facts(plan):
         facts = inputs.facts[package.sources[0].sha256]
         for path in set(installed_paths(package, facts, plan.target.python)):
             if package.role.published:
@@ -75,7 +104,7 @@ def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     uv's overrides and exclusions can cause this on purpose; then the lock's author knows. Otherwise lock again.
     """
     closure = inputs.selection.by_name()
-    for package in _with_facts(plan, inputs):
+    for package in _with_facts(plan):
         dist = closure.get(package.dist)
         if dist is None or not package.role.published:
             continue
@@ -97,7 +126,7 @@ def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
 def wrong_python(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A dist whose Requires-Python leaves the target's Python out."""
     python = inputs.target.marker_environment()["python_full_version"]
-    for package in _with_facts(plan, inputs):
+    for package in _with_facts(plan):
         text = inputs.facts[package.sources[0].sha256].metadata.requires_python
         try:
             allowed = SpecifierSet(text)
@@ -138,21 +167,21 @@ def same_rpm_name(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
 
 def wrong_identity(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A file whose metadata names another dist or version than the lock does."""
-    versions = {dist.name: dist.version for dist in inputs.selection.dists}
-    for package in _with_facts(plan, inputs):
+    closure = {dist.name: dist.version for dist in inputs.selection.dists}
+    build = {dist.name: dist.version for dist in inputs.build}
+    for package in _with_facts(plan):
         metadata = inputs.facts[package.sources[0].sha256].metadata
-        pinned = versions.get(package.dist)
-        if dist_name(metadata.name) != package.dist:
-            yield Problem(f"the file says that it is {metadata.name}", where=f"{package.sources[0].filename}")
-        elif package.role.published and pinned is not None and str(pinned) != package_version(metadata.version):
-            yield Problem(
-                f"the file says version {metadata.version}, the lock {pinned}", where=f"{package.sources[0].filename}"
-            )
+        pinned = (closure if package.role.published else build)[package.dist]
+        where = package.sources[0].filename
+        if canonicalize_name(metadata.name) != package.dist:
+            yield Problem(f"the file says that it is {metadata.name!r}", where=where)
+        elif not _is_version(metadata.version, pinned):
+            yield Problem(f"the file says version {metadata.version!r}, the lock {pinned}", where=where)
 
 
 def unknown_exposed_command(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A command that the release exposes in /usr/bin, but that its application does not have."""
-    for package in _with_facts(plan, inputs):
+    for package in _with_facts(plan):
         if package.role is Role.APPLICATION:
             paths = set(installed_paths(package, inputs.facts[package.sources[0].sha256], plan.target.python))
             for command in package.expose:
@@ -175,8 +204,23 @@ def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
         )
 
 
+def name_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A first-party package or a build policy for a dist that is not in the closure."""
+    known: set[NormalizedName] = {package.dist for package in plan.packages}
+    release = inputs.release
+    for table, names in (("first-party", release.first_party_names()), ("policy", {n for n, _ in release.policies})):
+        for name in sorted(names - known):
+            yield Problem(
+                "no dist of this name is in the closure or in the build lock",
+                where=f"elpack.toml: {table}.{name}",
+                fix="remove the entry, or mend its name",
+            )
+
+
 RULES: tuple[Rule, ...] = (
     no_usable_file,
+    no_installer,
+    build_circle,
     wrong_identity,
     wrong_python,
     unsatisfied_requirement,
@@ -185,20 +229,18 @@ RULES: tuple[Rule, ...] = (
     unknown_exposed_command,
     no_licence,
     override_for_nobody,
+    name_for_nobody,
 )
 
 
-def package_version(text: str) -> str:
-    """Return a version in PEP 440's normal form, or the text itself where it is none."""
-    from elpack.naming import parse_version
-
+def _is_version(text: str, version: Version) -> bool:
     try:
-        return str(parse_version(text))
+        return parse_version(text) == version
     except ValueError:
-        return text
+        return False
 
 
-def _with_facts(plan: Plan, inputs: Inputs) -> Iterator[Package]:
+def _with_facts(plan: Plan) -> Iterator[Package]:
     for package in plan.packages:
         if package.sources and package.role not in (Role.MACROS, Role.RUNTIME):
             yield package
@@ -216,4 +258,7 @@ def _applies(requirement: Requirement, inputs: Inputs, extras: frozenset[Normali
     if requirement.marker is None:
         return True
     environment = inputs.target.marker_environment()
-    return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
+    try:
+        return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
+    except (UndefinedComparison, UndefinedEnvironmentName):  # nonsense from outside, which no installer can follow
+        return False

@@ -1,4 +1,4 @@
-"""Small questions to a server: does it answer, and what is in this little file?"""
+"""Small questions to a server: whether it answers, and what a little file of it holds."""
 
 from __future__ import annotations
 

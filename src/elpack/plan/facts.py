@@ -22,8 +22,8 @@ class Inputs:
     """The whole input of a plan; equal inputs give equal plans.
 
     chosen: the file of each dist of the closure. build: the dists of the build lock that the target needs, and
-    chosen_build their files. facts: what each chosen file holds, by sha256. build_requires: what each sdist's build needs, by file name. assets: the release's own files,
-    by path below the release file.
+    chosen_build their files. facts: what each chosen file holds, by sha256. build_requires: what each sdist's
+    build needs, by file name. assets: the release's own files, by path below the release file.
     """
 
     release: Release

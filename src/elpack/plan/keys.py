@@ -35,7 +35,7 @@ def package_key(package: Package, spec: str, target: Target, base: str, root: It
 
 
 def root_nodes(plan: Plan) -> Mapping[NodeId, tuple[NodeId, ...]]:
-    """Return for each package all packages of the plan that its build root holds: what it waits for, and their needs."""
+    """Return for each package all that its build root holds of the plan: what it waits for, and what that needs."""
     nodes = plan.by_node()
     result = {}
     for package in plan.packages:

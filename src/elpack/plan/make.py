@@ -123,7 +123,8 @@ def _closures(packages: list[Package]) -> dict[NodeId, frozenset[NodeId]]:
 
 def _macros(inputs: Inputs) -> Package:
     """Return the package with elpack's own rpm macros; it carries the installer wheel, which installs all others."""
-    installer = inputs.chosen_build[INSTALLER].file
+    choice = inputs.chosen_build.get(INSTALLER)
+    installer = choice.file if choice else None
     sources = (Source(installer.filename, installer.sha256, installer.url),) if installer else ()
     return _own(
         inputs,

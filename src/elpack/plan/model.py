@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from packaging.utils import NormalizedName
-    from packaging.version import Version
 
     from elpack.model import EntryPoint, Policy, Sha256, Target
     from elpack.naming import Evr, RpmName

@@ -12,7 +12,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from elpack.model import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from packaging.tags import Tag
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Ranks = Mapping[Tag, int]
 
-_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(.+)")
 _LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 _OLDEST_GLIBC_MINOR = 5
 
@@ -86,16 +86,9 @@ def why_no_wheel(wheels: tuple[RemoteFile, ...], target: Target) -> str:
     """Return why none of the wheels serves the target; a glibc that is too new is told from a missing platform."""
     if not wheels:
         return "the lock pins no wheel"
-    too_new = sorted(
-        {
-            (int(found[1]), int(found[2]))
-            for wheel in wheels
-            if _speaks_python(wheel, target)
-            for found in _MANYLINUX.finditer(wheel.filename)
-            if target.arch in wheel.filename
-        }
-    )
-    if too_new:
+    needed = {glibc for wheel in wheels for glibc in _glibcs(wheel, target)}
+    # what needs less does not fit for another reason
+    if too_new := sorted(glibc for glibc in needed if glibc > target.glibc):
         need = ".".join(map(str, too_new[0]))
         have = ".".join(map(str, target.glibc))
         return f"its wheels need glibc {need}, the target has {have}"
@@ -116,7 +109,18 @@ def _tags(wheel: RemoteFile) -> tuple[frozenset[Tag], tuple[int, ...]]:
     return tags, build[:1] if build else (0,)
 
 
-def _speaks_python(wheel: RemoteFile, target: Target) -> bool:
-    wanted = {f"cp{target.python_nodot}", "py3", "cp3"}
+def _glibcs(wheel: RemoteFile, target: Target) -> Iterator[tuple[int, int]]:
+    """Yield the glibc that each tag asks for which but for that would run on the target."""
     tags, _ = _tags(wheel)
-    return any(tag.interpreter in wanted or tag.abi == "abi3" for tag in tags)
+    for tag in tags:
+        found = _MANYLINUX.fullmatch(tag.platform)
+        if found is not None and found[3] == target.arch and _speaks_python(tag, target):
+            yield int(found[1]), int(found[2])
+
+
+def _speaks_python(tag: Tag, target: Target) -> bool:
+    own = f"cp{target.python_nodot}"
+    if tag.abi == "abi3":
+        minor = tag.interpreter.removeprefix("cp3")
+        return minor.isdigit() and int(minor) <= int(target.python.partition(".")[2])
+    return (tag.interpreter, tag.abi) in {(own, own), (own, "none"), ("py3", "none"), ("cp3", "none")}

@@ -69,11 +69,12 @@ class Terminal:
         if self._live is not None or self.quiet or not self.console.is_terminal:
             yield
             return
-        with Live(first, console=self.console, transient=True, refresh_per_second=8) as self._live:
+        with Live(first, console=self.console, transient=True, refresh_per_second=8) as live:
+            self._live = live
             try:
                 yield
             finally:
-                self._live.update("")
+                live.update("")
                 self._live = None
 
     @contextmanager

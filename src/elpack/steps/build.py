@@ -31,16 +31,16 @@ class Watcher(Protocol):
     """Is told what happens to each package."""
 
     def started(self, packages: Sequence[Package]) -> None:
-        """Building of these has begun, in one root."""
+        """Take note that building of these has begun, in one root."""
 
     def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
-        """The package is in the store."""
+        """Take note that the package is in the store."""
 
     def failed(self, package: Package) -> None:
-        """The package did not build."""
+        """Take note that the package did not build."""
 
     def notice(self, text: str) -> None:
-        """Something that the user should know."""
+        """Say something that the user should know."""
 
 
 @dataclass(frozen=True, slots=True)

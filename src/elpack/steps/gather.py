@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from elpack.archives import sdist_member
 from elpack.buildlock import build_requirements, read_build_lock
 from elpack.config import Release, parse_release
-from elpack.errors import BuildLockError, ConfigError, LockError, Problem
+from elpack.errors import BuildLockError, ConfigError, LockError, MissingMemberError, Problem
 from elpack.fetch import fetch_all
 from elpack.freshness import check_fresh
 from elpack.lockfile import parse_uv_lock
@@ -59,15 +59,16 @@ def read_project(workspace: Workspace) -> Project:
     problems: list[Problem] = []
     release, overrides = None, {}
     if not workspace.file.exists():
-        raise ConfigError(Problem("there is no release file", where=str(workspace.file), fix="elpack init"))
+        fix = "write one; docs/reference/release-file.md describes it"
+        raise ConfigError(Problem("there is no release file", where=str(workspace.file), fix=fix))
     try:
-        release = parse_release(workspace.file.read_text(), workspace.file.name)
-        problems += _missing_assets(release, workspace)
+        release = parse_release(_text(workspace.file, workspace.file.name), workspace.file.name)
+        problems += _missing_files(release, workspace)
     except ConfigError as error:
         problems += error.problems
     try:
-        files = sorted(workspace.overrides.glob("*.toml"))
-        overrides = parse_overrides({f"specs/overrides/{path.name}": path.read_text() for path in files})
+        files = {f"specs/overrides/{path.name}": path for path in sorted(workspace.overrides.glob("*.toml"))}
+        overrides = parse_overrides({name: _text(path, name) for name, path in files.items()})
     except ConfigError as error:
         problems += error.problems
     if problems or release is None:
@@ -99,7 +100,7 @@ def read_sources(project: Project, workspace: Workspace, *, offline: bool = Fals
     release = project.release
     local, notices = _local_sources(release, workspace, runner)
     text, path, requires = _application(release, workspace, local, runner, offline=offline)
-    lock = parse_uv_lock(text, path)
+    lock = parse_uv_lock(text, path, loopback=release.index_is_local)
     check_fresh(lock, release.application.name, requires)
     paths: dict[str, Path] = {file.sha256: path for file, path in local.values()}
     return Sources(lock, {name: file for name, (file, _) in local.items()}, paths, tuple(notices))
@@ -215,15 +216,47 @@ def _application(
         lock = tree / application.lock
         if not lock.exists():
             raise LockError(Problem("the application has no lock", where=str(lock), fix=f"uv lock --project {tree}"))
-        return lock.read_text(), str(lock), _dependencies((tree / "pyproject.toml").read_text())
+        pyproject = tree / "pyproject.toml"
+        return (
+            _decoded(lock.read_bytes(), str(lock)),
+            str(lock),
+            _dependencies(pyproject.read_bytes(), str(pyproject)),
+        )
     file, path = local[application.name] = application_sdist(release, workspace, offline=offline)
-    text = sdist_member(path, application.lock).decode()
-    project = sdist_member(path, "pyproject.toml").decode()
-    return text, f"{file.filename}/{application.lock}", _dependencies(project)
+    where = f"{file.filename}/{application.lock}"
+    try:
+        text = _decoded(sdist_member(path, application.lock), where)
+    except MissingMemberError as error:
+        fix = "name it by application.lock in elpack.toml, or release a checkout that has one (path)"
+        raise LockError(Problem("the application's sdist holds no such lock", where=where, fix=fix)) from error
+    return text, where, _dependencies(sdist_member(path, "pyproject.toml"), f"{file.filename}/pyproject.toml")
 
 
-def _dependencies(pyproject: str) -> tuple[str, ...]:
-    return tuple(tomllib.loads(pyproject).get("project", {}).get("dependencies", ()))
+def _decoded(content: bytes, where: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise LockError(Problem("is not UTF-8 text", where=where, fix="uv lock")) from error
+
+
+def _dependencies(pyproject: bytes, where: str) -> tuple[str, ...]:
+    """Return ``[project] dependencies``, which the lock must have been made for."""
+    try:
+        project = tomllib.loads(pyproject.decode()).get("project", {})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LockError(Problem(f"not valid TOML: {error}", where=where)) from error
+    found = project.get("dependencies", []) if isinstance(project, dict) else None
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise LockError(Problem("[project] dependencies is not an array of strings", where=where))
+    return tuple(found)
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(Problem(f"cannot be read: {why}", where=name)) from error
 
 
 def _build_dists(workspace: Workspace, target: Target) -> tuple[tuple[SelectedDist, ...], dict[str, tuple[str, ...]]]:
@@ -242,12 +275,17 @@ def _why_compile(project: Project, name: NormalizedName) -> str:
     return "elpack.toml says so" if policies.get(name) == "sdist" else ""
 
 
-def _missing_assets(release: Release, workspace: Workspace) -> list[Problem]:
-    return [
-        Problem("the file is not there", where=f"elpack.toml: asset source {asset.source}")
+def _missing_files(release: Release, workspace: Workspace) -> list[Problem]:
+    """Return what the release file names beside itself and is not there: better told now than after the build."""
+    file = workspace.file.name
+    problems = [
+        Problem("the file is not there", where=f"{file}: asset source {asset.source}")
         for asset in release.assets
         if not (workspace.home / asset.source).is_file()
     ]
+    if release.smoke.files and not (workspace.home / release.smoke.files).is_dir():
+        problems.append(Problem("the folder is not there", where=f"{file}: smoke.files {release.smoke.files}"))
+    return problems
 
 
 def _assets(release: Release, workspace: Workspace, paths: dict[str, Path]) -> dict[str, Source]:

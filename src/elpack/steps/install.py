@@ -92,7 +92,7 @@ def installed_root(
     return report, smoke
 
 
-def _smoke(
+def _smoke(  # noqa: PLR0917 - the caller's own values, once
     release: Release,
     plan: Plan,
     root: CleanRoot,
@@ -129,6 +129,6 @@ def _changed(root: CleanRoot) -> Iterable[str]:
 
 
 def _may_stay(path: str, release: Release) -> bool:
-    """Configuration that was changed, the service's state and its user belong to the administrator."""
+    """Tell what belongs to the administrator: configuration that was changed, and the service's state."""
     name = release.service.name if release.service else release.name
     return path.startswith((f"/etc/{name}/", f"/var/lib/{name}/")) or path.endswith((".rpmsave", ".rpmnew"))

@@ -40,8 +40,9 @@ def _facts(name: str) -> dict[str, Any]:
 def read_target_choice(name: str, table: Table) -> TargetChoice:
     """Read ``[targets.<name>]`` of a release file; what the target does not have is noted as a problem."""
     facts = _facts(name)
+    before = len(table.problems)
     python = table.get("python", str, facts["python"][0])
-    if python not in facts["python"]:
+    if python not in facts["python"] and len(table.problems) == before:
         table.problem("python", f"{name} has no Python {python}", fix=f"one of: {', '.join(facts['python'])}")
     arches = table.strings("arches") or ("x86_64",)
     for arch in arches:
