@@ -5,27 +5,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import PlanError, Problem
-from elpack.escape import for_spec
+from elpack.escape import absolute, comment, for_spec, is_word, paragraph, pattern, word
 from elpack.plan.model import Role
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable, Iterator
 
     import jinja2
 
-    from elpack.plan.model import NodeId, Package, Plan
+    from elpack.plan.model import InstalledFile, NodeId, Package, Plan, Source
 
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=:@/-]*\Z")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_OWN = (Role.MACROS, Role.RUNTIME)
+# folders of the system, where a package leaves files and owns no folder: /etc/logrotate.d, /usr/share/man/man1 …
+_SYSTEM_FOLDER = re.compile(
+    r"/|/etc(/[a-z]+\.d|/sysconfig|/default|/(pki|systemd)(/.*)?)?"
+    r"|/usr(/(bin|sbin|lib|libexec|share))?|/usr/(lib|share)/([a-z]+\.d|(man|systemd|bash-completion|licenses)(/.*)?)"
+)
+
+_FOLDER_MACROS = {"/usr/lib/systemd/system/": "%{_unitdir}/", "/usr/lib/sysusers.d/": "%{_sysusersdir}/"}
+"""Those that do not follow the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Text of elpack's own that goes into a spec as it is, macros and all."""
+    """Text that goes into a spec as it is: elpack's own, macros and all, or escaped before."""
 
     text: str
 
@@ -49,8 +59,11 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
     waits = [nodes[node] for node in package.waits_for if nodes[node].role is not Role.MACROS]
     return _template(package.template).render(
         package=package,
-        sources=[*package.sources, *(_Generated(name) for name, _ in package.generated)],
+        sources=[*map(_source, package.sources), *(word(name) for name, _ in package.generated)],
+        installed=list(_installed(package)),
+        own_folders=own_folders(package.installed),
         needs=[_Need.of(nodes[node]) for node in sorted(package.needs)],
+        provides=[Raw(_provide(name)) for name in package.provides],
         tools=[_Need.of(wait) for wait in waits if wait.role is Role.BUILDROOT],
         imports=[_Need.of(wait) for wait in waits if wait.role is not Role.BUILDROOT],
         runtime=nodes[next(node for node in nodes if nodes[node].role is Role.RUNTIME)].rpm,
@@ -58,13 +71,14 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         revision=revision,
         packager=packager,
         python=plan.target.python,
-        python_pattern=Raw(_pattern(plan.target.python)),
+        python_pattern=Raw(pattern(plan.target.python)),
         interpreter=plan.target.interpreter,
-        vendored=Raw("|".join(_pattern(name) for name in package.vendored_sonames)),
+        vendored=Raw("".join(f"{pattern(name)}|" for name in package.vendored_sonames)),
         purpose=_purpose(package, plan),
         finish_options=Raw(_finish_options(package)),
+        has_licences=bool(_licence_words(package)),
         changelog_date=changelog_date(package.date),
-        scriptlets=(),
+        change=f"{package.rpm if package.role in _OWN else package.dist} {package.upstream_version}",
     )
 
 
@@ -73,10 +87,10 @@ def changelog_date(date: dt.date) -> str:
     return f"{_DAYS[date.weekday()]} {_MONTHS[date.month - 1]} {date.day:02} {date.year}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Generated:
-    filename: str
-    url: str = ""
+def own_folders(files: tuple[InstalledFile, ...]) -> list[str]:
+    """Return the folders that come with installed files and that no package of the system owns, parents first."""
+    parents = {str(parent) for file in files for parent in PurePosixPath(file.destination).parents}
+    return sorted(parent for parent in parents if not _SYSTEM_FOLDER.fullmatch(parent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,49 @@ class _Need:
         return _Need(package.rpm, f"{epoch}{package.evr.version}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Installed:
+    """One file of the release's own: the macro of its source, where it goes, and its line under %files."""
+
+    source: Raw
+    destination: Raw
+    mode: str
+    line: Raw
+    sysusers: bool
+
+
+def _source(source: Source) -> str:
+    """Return what stands behind ``Source0:``; rpm takes what follows the last slash as the file's name."""
+    name = word(source.filename)
+    if not source.url:
+        return name
+    return source.url if source.url.rpartition("/")[2] == name else f"{source.url}#/{name}"
+
+
+def _installed(package: Package) -> Iterator[_Installed]:
+    names = [source.filename for source in package.sources] + [name for name, _ in package.generated]
+    for file in package.installed:
+        path, mode = _spelt(absolute(file.destination)), f"{file.mode:04o}"
+        # brp-compress may give a man page a suffix
+        line = f"{path}*" if path.startswith("/usr/share/man/") else path
+        if file.group != "root":
+            line = f"%attr({mode}, root, {word(file.group)}) {line}"
+        if file.config:
+            line = f"%config(noreplace) {line}"
+        source = Raw(f"%{{SOURCE{names.index(file.source)}}}")
+        yield _Installed(source, Raw(path), mode, Raw(line), "/sysusers.d/" in file.destination)
+
+
+def _spelt(path: str) -> str:
+    for folder, macro in _FOLDER_MACROS.items():
+        path = path.replace(folder, macro) if path.startswith(folder) else path
+    return path
+
+
+def _provide(name: str) -> str:
+    return for_spec(name) if " = " in name else f"{for_spec(name)} = %{{version}}-%{{release}}"
+
+
 def _purpose(package: Package, plan: Plan) -> str:
     if package.role is Role.BUILDROOT:
         return f"It is needed to build {plan.release} and is not published."
@@ -101,29 +158,25 @@ def _purpose(package: Package, plan: Plan) -> str:
 
 
 def _finish_options(package: Package) -> str:
-    options = [f"-d {_word(path)}" for path in package.drop]
-    options += [f"-k {_word(path)}" for path in package.keep_source]
+    options = [f"-d {word(path)}" for path in package.drop]
+    options += [f"-k {word(path)}" for path in package.keep_source]
     if package.template == "sdist.spec.j2":
-        options += [f"-l {_word(name)}" for name in package.licence_files if _WORD.match(name)]
+        options += [f"-l {name}" for name in _licence_words(package)]
         options.append("-n" if package.native else "-p")
     return "".join(f" {option}" for option in options)
 
 
-def _pattern(text: str) -> str:
-    """Return an extended regular expression for the literal text, without a backslash, which macros would eat."""
-    return re.sub(r"([^A-Za-z0-9_-])", r"[\1]", text)
-
-
-def _word(value: object) -> str:
-    """Return a value that stands in shell or a file list unquoted. Raises ValueError when it could not."""
-    text = str(value)
-    if not _WORD.match(text):
-        raise ValueError(f"{text!r} cannot stand unquoted in a shell line of a spec")
-    return text
+def _licence_words(package: Package) -> list[str]:
+    return [name for name in package.licence_files if is_word(name)]
 
 
 def _finalize(value: Any) -> str:
     return value.text if isinstance(value, Raw) else for_spec(value)
+
+
+def _raw(function: Callable[[str], str]) -> Callable[[str], Raw]:
+    """Return a filter whose result has several lines, each of them escaped."""
+    return lambda text: Raw(function(text))
 
 
 @cache
@@ -138,7 +191,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["word"] = _word
+    environment.filters |= {
+        "word": word,
+        "absolute": absolute,
+        "comment": _raw(comment),
+        "paragraph": _raw(paragraph),
+    }
     return environment
 
 

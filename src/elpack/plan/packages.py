@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from elpack.escape import one_line, safe_url
+from elpack.escape import safe_url, summary_line
 from elpack.licences import doubt_about, licence_of
 from elpack.model import SdistFacts, WheelFacts
 from elpack.naming import Evr, dist_name, rpm_name, rpm_version
@@ -151,7 +151,7 @@ def _package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: WheelFac
         rpm=rpm_name(str(dist.name)),
         evr=Evr(dist.version.epoch, rpm_version(dist.version), release_tag(inputs)),
         noarch=wheel.filename.endswith("-none-any.whl") if wheel else not native,
-        summary=one_line(metadata.summary.rstrip(". "), SUMMARY_LIMIT) or f"Python distribution {dist.name}",
+        summary=summary_line(metadata.summary, dist.name, SUMMARY_LIMIT) or f"Python distribution {dist.name}",
         licence=licence_of(metadata, override) or Licence("", doubt_about(metadata)),
         url=safe_url(metadata.home_page) or f"https://pypi.org/project/{dist.name}/",
         date=dt.datetime.fromtimestamp(uploaded, dt.UTC).date() if uploaded else inputs.release.date,
