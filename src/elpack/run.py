@@ -71,6 +71,10 @@ class Completed:
         return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
+_logged: set[subprocess.Popen[str]] = set()
+"""The commands with a log that run now. A signal reaches the whole process, so this is the process's own."""
+
+
 class Runner(Protocol):
     """Runs one command to its end; a non-zero exit is a value, not an error."""
 
@@ -85,6 +89,15 @@ def tail(path: Path, lines: int = 20) -> str:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 400 * lines))
         return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def stop_logged() -> None:
+    """End what other threads wait for and may take long: the commands that write a log.
+
+    Short ones, such as unmounting, come to their own end; what they tidy up would stay behind otherwise.
+    """
+    for process in list(_logged):
+        _kill_group(process)
 
 
 def run(command: Command) -> Completed:
@@ -106,7 +119,12 @@ def run(command: Command) -> Completed:
             errors="replace",
             start_new_session=True,
         )
-        stdout, stderr = _communicate(process, command)
+        if output:
+            _logged.add(process)
+        try:
+            stdout, stderr = _communicate(process, command)
+        finally:
+            _logged.discard(process)
     finally:
         if output:
             output.close()

@@ -28,6 +28,9 @@ class Silent:
     def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
         """Take no note."""
 
+    def postponed(self, packages: Sequence[Package]) -> None:
+        """Take no note."""
+
     def failed(self, package: Package) -> None:
         """Take no note."""
 
@@ -118,6 +121,11 @@ class BuildView:
             return
         self.built += 1
         self._say(f"  [green]built[/] {package.nvr:<58} [dim]{seconds:6.1f} s[/]")
+
+    def postponed(self, packages: Sequence[Package]) -> None:
+        """Note that these wait again."""
+        for package in packages:
+            self.running.pop(package.node, None)
 
     def failed(self, package: Package) -> None:
         """Note that a package did not build."""

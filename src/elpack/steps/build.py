@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from elpack.builders import BuildJob, Repository
-from elpack.errors import BuildError, DiskFullError, Problem
+from elpack.builders import BuildJob, Built, Repository
+from elpack.errors import BuildError, ElpackError, Problem
 from elpack.plan.keys import package_key, root_nodes, urgency
+from elpack.run import stop_logged
 from elpack.tools.createrepo import create_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from elpack.builders import Builder, Built
+    from elpack.builders import Builder
     from elpack.model import Sha256
     from elpack.plan.model import NodeId, Package, Plan
     from elpack.store import Entry, Store
@@ -35,6 +39,9 @@ class Watcher(Protocol):
 
     def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
         """Take note that the package is in the store."""
+
+    def postponed(self, packages: Sequence[Package]) -> None:
+        """Take note that these were begun in one root with another that failed, and will be begun again."""
 
     def failed(self, package: Package) -> None:
         """Take note that the package did not build."""
@@ -71,11 +78,21 @@ class Result:
         return [file.sha256 for file in self.entry.files if not file.path.name.endswith(".src.rpm")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a batch: what is in the store, what is not, and why not."""
+
+    results: tuple[Result, ...]
+    left: tuple[Package, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 @dataclass(slots=True)
 class Build:
     """One run over a plan. `specs` are the rendered texts, `sources` the files by digest.
 
-    `builder` makes a builder whose roots may also draw from the repositories that it is given.
+    `builder` makes a builder whose roots may also draw from the repositories that it is given. `index` makes a
+    folder of RPMs such a repository. `stop` ends what runs in other threads, when the run is interrupted.
     """
 
     plan: Plan
@@ -89,12 +106,17 @@ class Build:
     watcher: Watcher
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     keep_going: bool = False
+    index: Callable[[Path], None] = create_repository
+    stop: Callable[[], None] = stop_logged
     _done: dict[NodeId, Result] = field(default_factory=dict)
     _failed: dict[NodeId, tuple[Problem, ...]] = field(default_factory=dict)
+    _alone: set[NodeId] = field(default_factory=set)
 
     def run(self) -> dict[NodeId, Result]:
         """Build all packages. Raises `BuildError` with every failure; what was finished stays in the store."""
         with self.store:
+            # the store's lock is ours, so this is what a killed run left
+            shutil.rmtree(self.work, ignore_errors=True)
             self._run()
             for problem in self.store.take_notices():
                 self.watcher.notice(str(problem))
@@ -102,8 +124,12 @@ class Build:
 
     def _run(self) -> None:
         roots, order = root_nodes(self.plan), urgency(self.plan)
-        waiting = sorted(self.plan.packages, key=lambda package: (-order[package.node], package.node))
-        running: dict[Future[list[Result]], list[Package]] = {}
+
+        def queue(packages: Iterable[Package]) -> list[Package]:
+            return sorted(packages, key=lambda package: (-order[package.node], package.node))
+
+        waiting = queue(self.plan.packages)
+        running: dict[Future[_Outcome], list[Package]] = {}
         with ThreadPoolExecutor(self.workers) as pool:
             try:
                 while waiting or running:
@@ -116,17 +142,39 @@ class Build:
                         waiting = [package for package in waiting if package not in batch]
                     if not running:
                         break
-                    self._collect(running)
+                    waiting = queue([*waiting, *self._collect(running)])
             except BaseException:
-                for future in running:
-                    future.cancel()
+                self._end(running)
                 raise
-        if self._failed:
-            skipped = [package.rpm for package in waiting]
-            problems = [problem for found in self._failed.values() for problem in found]
-            if skipped:
-                problems.append(Problem(f"not built, because they wait for these: {', '.join(skipped)}"))
-            raise BuildError(*problems)
+        if self._failed or waiting:
+            raise BuildError(*self._problems(waiting, roots))
+
+    def _end(self, running: Iterable[Future[_Outcome]]) -> None:
+        """End what runs. What it finished meanwhile is kept."""
+        left = set(running)
+        while left:
+            self.stop()
+            _, left = wait(left, timeout=1)
+
+    def _problems(self, waiting: list[Package], roots: Mapping[NodeId, tuple[NodeId, ...]]) -> list[Problem]:
+        problems = [problem for found in self._failed.values() for problem in found]
+        held = [package for package in waiting if self._waits_for_failed(package, roots)]
+        others = [package.rpm for package in waiting if package not in held]
+        if held:
+            names = ", ".join(package.rpm for package in held)
+            problems.append(Problem(f"not built, because they wait for these: {names}"))
+        if others:
+            problems.append(Problem(f"not begun after that: {', '.join(others)}", fix="--keep-going builds them, too"))
+        return problems
+
+    def _waits_for_failed(self, package: Package, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> bool:
+        queue, seen = [package.node], set()
+        while queue:
+            node = queue.pop()
+            if node not in seen:
+                seen.add(node)
+                queue += roots[node]
+        return not seen.isdisjoint(self._failed)
 
     def predict(self) -> frozenset[NodeId]:
         """Return which packages the store has already, as far as their keys are known without building."""
@@ -166,13 +214,16 @@ class Build:
 
         Repackaging runs no code from outside, so wheels may share a root.
         """
-        if ready[0].template != "wheel.spec.j2":
+        if not self._may_share(ready[0]):
             return ready[:1]
-        wheels = [package for package in ready if package.template == "wheel.spec.j2"]
+        wheels = [package for package in ready if self._may_share(package)]
         share = -(-len(wheels) // max(1, self.workers - busy))
         return wheels[: min(WHEELS_AT_ONCE, max(1, share))]
 
-    def _build(self, batch: list[Package], roots: Mapping[NodeId, tuple[NodeId, ...]]) -> list[Result]:
+    def _may_share(self, package: Package) -> bool:
+        return package.template == "wheel.spec.j2" and package.node not in self._alone
+
+    def _build(self, batch: list[Package], roots: Mapping[NodeId, tuple[NodeId, ...]]) -> _Outcome:
         self.watcher.started(batch)
         self.work.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="build-", dir=self.work))
@@ -180,14 +231,38 @@ class Build:
             inside = sorted({node for package in batch for node in roots[package.node]})
             repositories = (self._repository(inside, folder),) if inside else ()
             jobs = [self._job(package, folder) for package in batch]
-            built = self.builder(repositories).build(jobs, folder / "out")
-            return [self._keep(package, result, roots) for package, result in zip(batch, built, strict=True)]
+            return self._attempt(batch, jobs, self.builder(repositories), folder / "out", roots)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _attempt(
+        self,
+        batch: list[Package],
+        jobs: list[BuildJob],
+        builder: Builder,
+        out: Path,
+        roots: Mapping[NodeId, tuple[NodeId, ...]],
+    ) -> _Outcome:
+        start = time.time()
+        try:
+            built: Sequence[Built] = builder.build(jobs, out)
+        except ElpackError as error:
+            by_job = dict(zip((job.name for job in jobs), batch, strict=True))
+            kept: list[Result] = []
+            # on a full disk nothing more can be kept, and that is the error to tell
+            with suppress(ElpackError):
+                kept += (self._keep(by_job[item.job.name], item, roots) for item in _finished(jobs, out, start))
+            if not isinstance(error, BuildError):
+                raise
+            done = {result.node for result in kept}
+            return _Outcome(tuple(kept), tuple(item for item in batch if item.node not in done), error.problems)
+        pairs = zip(batch, built, strict=True)
+        return _Outcome(tuple(self._keep(package, result, roots) for package, result in pairs))
 
     def _keep(self, package: Package, built: Built, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> Result:
         info = {"name": package.nvr, "node": package.node, "seconds": round(built.seconds, 2)}
         entry = self.store.put(self._key(package, roots), [*built.rpms, built.srpm], info)
+        self.store.journal({"event": "built", **info})
         return Result(package.node, entry, cached=False)
 
     def _repository(self, nodes: Iterable[NodeId], folder: Path) -> Repository:
@@ -197,7 +272,7 @@ class Build:
         for node in nodes:
             for path in self._done[node].rpms:
                 os.link(path, into / path.name)
-        create_repository(into)
+        self.index(into)
         return Repository("elpack", str(into), priority=1)
 
     def _job(self, package: Package, folder: Path) -> BuildJob:
@@ -214,21 +289,46 @@ class Build:
         requires += [f"{nodes[node].rpm} = {nodes[node].evr}" for node in package.waits_for]
         return BuildJob(package.nvr, spec, tuple(sources), tuple(requires), self.logs / f"{package.nvr}.log")
 
-    def _collect(self, running: dict[Future[list[Result]], list[Package]]) -> None:
+    def _collect(self, running: dict[Future[_Outcome], list[Package]]) -> list[Package]:
+        """Wait until a batch has ended, take note of what became of it, and return what is to be begun again.
+
+        Which package of a batch made it fail is known for sure only when it fails alone. The first that was not
+        finished is the suspect; it gets a root of its own, and the others share one again.
+        """
         done, _ = wait(running, return_when=FIRST_COMPLETED)
+        again: list[Package] = []
         for future in done:
-            batch = running.pop(future)
-            error = future.exception()
-            if error is None:
-                for package, result in zip(batch, future.result(), strict=True):
-                    self._done[package.node] = result
-                    self.watcher.finished(package, result.seconds, cached=False)
-            elif isinstance(error, BuildError) and not isinstance(error, DiskFullError):
-                for package in batch:
-                    self._failed[package.node] = error.problems if package is batch[0] else ()
-                    self.watcher.failed(package)
+            batch, outcome = running.pop(future), future.result()
+            by_node = {package.node: package for package in batch}
+            for result in outcome.results:
+                self._done[result.node] = result
+                self.watcher.finished(by_node[result.node], result.seconds, cached=False)
+            if not outcome.left:
+                continue
+            suspect = outcome.left[0]
+            if len(batch) == 1:
+                self._failed[suspect.node] = outcome.problems
+                self.store.journal({"event": "failed", "name": suspect.nvr, "node": suspect.node})
+                self.watcher.failed(suspect)
             else:
-                raise error
+                self._alone.add(suspect.node)
+                self.watcher.postponed(outcome.left)
+                again += outcome.left
+        return again
+
+
+def _finished(jobs: Sequence[BuildJob], out: Path, start: float) -> Iterator[Built]:
+    """Yield the jobs that were finished before one failed: a builder leaves a job's files when they are all there.
+
+    The seconds are those between one job's files and the next one's; `start` is when the first one began.
+    """
+    for job in jobs:
+        srpm = out / f"{job.name}.src.rpm"
+        rpms = tuple(path for path in sorted(out.glob(f"{glob.escape(job.name)}.*.rpm")) if path != srpm)
+        if rpms and srpm.exists():
+            end = srpm.stat().st_mtime
+            yield Built(job, srpm, rpms, max(0.0, end - start))
+            start = end
 
 
 def published(plan: Plan, results: Mapping[NodeId, Result]) -> list[Path]:
