@@ -19,6 +19,7 @@ from pathlib import Path
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 NOT_SHIPPED = ("RECORD", "REQUESTED", "direct_url.json")
 LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/.*|(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*)$", re.IGNORECASE)
+UNLISTABLE = re.compile(r'[%"\\\x00-\x1f\x7f]')
 ELF = b"\x7fELF"
 
 
@@ -72,7 +73,7 @@ class Tree:
         """Return everything below the prefix, sorted, parents first; links are not followed."""
         found = []
         for folder, folders, files in os.walk(self.top):
-            links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            links = [name for name in folders if Path(folder, name).is_symlink()]
             found += [Path(folder, name) for name in (*folders, *files)]
             folders[:] = [name for name in folders if name not in links]
         return sorted(found)
@@ -194,10 +195,13 @@ def write_list(tree: Tree, into: Path, licences: list[str]) -> None:
 
 
 def quoted(path: str) -> str:
-    """Return a path as %files takes it literally: glob characters in brackets, no macro, no quote."""
-    if '"' in path or "\n" in path:
-        sys.exit(f"elpack: {path!r} holds a quote or a line end, which a file list cannot")
-    return re.sub(r"([\[*?{])", r"[\1]", path.replace("\\", "\\\\")).replace("%", "%%")
+    """Return a path as %files takes it literally: glob characters in brackets, and braces as any one character.
+
+    rpm expands macros in a list more than once, so that no escape holds, and drops backslashes: such names are refused.
+    """
+    if UNLISTABLE.search(path):
+        sys.exit(f"elpack: {path!r} cannot stand in a file list: leave it out by [[drop]] with the reason")
+    return re.sub(r"[{}]", "?", re.sub(r"([\[*?])", r"[\1]", path))
 
 
 def build(options: argparse.Namespace) -> None:
