@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.checks import check_plan
-from elpack.errors import Problem, ToolMissingError
+from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import manifest, write_json
 from elpack.plan.make import make_plan
 from elpack.render import render_all
@@ -99,6 +99,9 @@ class Step:
     title: str
     action: Callable[[Session, Callable[[str], None]], None]
     tools: tuple[str, ...] = ()
+    standin_tools: tuple[str, ...] = ()
+    """Programs that only a stand-in target needs."""
+    root: bool = False
 
 
 def _read(session: Session, say: Callable[[str], None]) -> None:
@@ -202,40 +205,56 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
     say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
 
 
+_STANDIN = ("mmdebstrap", "dpkg-deb", "rpmbuild", "createrepo_c")
+
 # The whole tool. Each step takes what the ones before it left in the session.
 PIPELINE: tuple[Step, ...] = (
     Step("read", "Read the release file", _read),
     Step("fetch", "Fetch what the locks pin", _fetch),
     Step("plan", "Plan and check the whole set", _plan),
-    Step("base", "Provide the target's own packages", _base, ("mmdebstrap", "rpmbuild", "createrepo_c")),
+    Step("base", "Provide the target's own packages", _base, standin_tools=_STANDIN),
     Step("build", "Build in clean roots", _build, ("dnf", "bwrap", "createrepo_c")),
     Step("check", "Check the built set", _check, ("rpm",)),
     Step("repository", "Make the dnf repository", _repository, ("createrepo_c",)),
-    Step("install", "Install and smoke-test", _install, ("dnf", "bwrap")),
+    Step("install", "Install and smoke-test", _install, ("dnf", "bwrap"), root=True),
 )
 
 
 def carry_out(session: Session, last: str) -> None:
-    """Run the steps up to the one named `last`. Raises `ToolMissingError` before it starts what it cannot end."""
+    """Run the steps up to the one named `last`.
+
+    Raises `ToolMissingError` or `PrivilegeError` before it starts what it cannot end.
+    """
     names = [step.name for step in PIPELINE]
     steps = PIPELINE[: names.index(last) + 1]
     need_tools(steps)
+    _need_root(steps)
     for step in steps:
         start = time.monotonic()
         with session.screen.phase(step.title) as say:
             step.action(session, say)
         session.seconds[step.name] = time.monotonic() - start
+        if step is PIPELINE[0]:
+            need_tools(steps, standin=session.target is not None and session.target.standin)
 
 
-def need_tools(steps: Sequence[Step]) -> None:
+def need_tools(steps: Sequence[Step], *, standin: bool = False) -> None:
     """Raise `ToolMissingError` with every program that the steps need and this machine has not."""
-    wanted = {tool: step.title for step in steps for tool in step.tools}
+    wanted = {tool: step.title for step in steps for tool in (*step.tools, *(step.standin_tools if standin else ()))}
     missing = [tool for tool in wanted if shutil.which(tool) is None]
     if missing:
         fix = "make -f Makefile.rpm test, which installs what is missing"
         raise ToolMissingError(
             *(Problem(f"{tool} is not installed", where=wanted[tool], fix=fix) for tool in sorted(missing))
         )
+
+
+def _need_root(steps: Sequence[Step]) -> None:
+    """Raise `PrivilegeError` for a step that nothing but root can take; the builders say themselves what they need."""
+    titles = [step.title for step in steps if step.root]
+    if titles and os.geteuid() != 0:
+        fix = "run it with sudo; elpack check, plan and spec need no root"
+        raise PrivilegeError(Problem("clean roots are made with mounts, which only root may do", titles[0], fix=fix))
 
 
 def make_build(session: Session) -> Build:

@@ -19,6 +19,8 @@ def doctor_table() -> Table:
     for step in PIPELINE:
         for tool in step.tools:
             wanted.setdefault(tool, []).append(step.name)
+        for tool in step.standin_tools:
+            wanted.setdefault(tool, []).append("stand-in")
     for tool, steps in sorted(wanted.items()):
         table.add_row(tool, ", ".join(steps), shutil.which(tool) or "[red]missing[/]")
     table.add_row("mock", "build (instead of bwrap)", shutil.which("mock") or "[dim]not installed, not needed[/]")
@@ -27,5 +29,5 @@ def doctor_table() -> Table:
 
 
 def missing_tools() -> None:
-    """Raise `ToolMissingError` with every program that is missing."""
-    need_tools(PIPELINE)
+    """Raise `ToolMissingError` with every program that is missing, those for a stand-in included."""
+    need_tools(PIPELINE, standin=True)

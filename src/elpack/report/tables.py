@@ -18,22 +18,31 @@ if TYPE_CHECKING:
     from elpack.steps.smoke import SmokeReport
 
 
-def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool) -> Table:
-    """Return the plan, one line per RPM. Without `everything`, what only build roots hold is left out."""
-    table = Table(title=f"{plan.release} {plan.version} for {plan.target}", box=None, header_style="bold")
-    for heading in ("RPM", "policy", "why", "source", "waits for", "cached"):
+def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool, narrow: bool = False) -> Table:
+    """Return the plan, one line per RPM. Without `everything`, what only build roots hold is left out.
+
+    On a `narrow` terminal reason and source stand below the RPM's name, where columns would fold every word.
+    """
+    table = Table(
+        title=escape(f"{plan.release} {plan.version} for {plan.target}"),
+        title_justify="left",
+        box=None,
+        header_style="bold",
+    )
+    headings = ("RPM", "policy", "cached") if narrow else ("RPM", "policy", "cached", "why", "source", "waits for")
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for package in plan.packages:
         if everything or package.role.published:
-            waits = [node for node in package.waits_for if node != "macros"]
-            table.add_row(
-                f"{package.nvr}.{arch(package, plan)}",
-                package.policy,
-                escape(package.reason),
-                escape(_source(package)),
-                _few(waits),
-                "yes" if package.node in cached else "",
-            )
+            name = f"{package.nvr}.{arch(package, plan)}"
+            row = (package.policy, "yes" if package.node in cached else "")
+            waits = _few([node for node in package.waits_for if node != "macros"])
+            details = (escape(package.reason), escape(_source(package)), waits)
+            if narrow:
+                below = [*details[:2], f"waits for {waits}" if waits else ""]
+                table.add_row("\n".join([name, *(f"  [dim]{text}[/]" for text in below if text)]), *row)
+            else:
+                table.add_row(name, *row, *details)
     return table
 
 
@@ -56,7 +65,9 @@ def arch(package: Package, plan: Plan) -> str:
 def summary(session: Session) -> Table:
     """Return what a run made: sizes and times by role, then the phases."""
     assert session.plan is not None  # noqa: S101 - only a finished run is summed up
-    table = Table(title=f"{session.plan.release} {session.plan.version} for {session.plan.target}", box=None)
+    table = Table(
+        title=f"{session.plan.release} {session.plan.version} for {session.plan.target}", title_justify="left", box=None
+    )
     for heading in ("what", "RPMs", "MB", "built now", "build seconds"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
     for role in Role:
@@ -113,7 +124,7 @@ def _few(nodes: list[NodeId]) -> str:
 
 def smoke_table(report: SmokeReport) -> Table:
     """Return how each step of the smoke test went."""
-    table = Table(title="smoke test", box=None)
+    table = Table(title="smoke test", title_justify="left", box=None)
     table.add_column("step")
     table.add_column("result")
     table.add_column("seconds", justify="right")
