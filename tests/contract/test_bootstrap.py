@@ -113,9 +113,9 @@ def test_fedora_and_el_are_asked_by_rpm(
 
 
 def test_what_is_there_is_not_installed(stubbed: Callable[..., dict[str, str]]) -> None:
-    env = stubbed("fedora", "", {"rpm": "true", "rpmbuild": "true", "zstd": "true"})
+    env = stubbed("fedora", "", {"rpm": "true", "rpmbuild": "true", "rpmsign": "true", "bwrap": "true"})
     missing = bootstrap("--missing", "run", env=env).check().stdout.split()
-    assert {"rpm-build", "zstd", "dnf-plugins-core"}.isdisjoint(missing)
+    assert {"rpm-build", "bubblewrap", "rpm-sign"}.isdisjoint(missing)
     assert "createrepo_c" in missing
 
 
