@@ -20,7 +20,7 @@ def check_rpms(plan: Plan, rpms: Mapping[NodeId, Sequence[Path]]) -> None:
     """Raise `RepositoryError` with all that the built packages do wrong together, and the planner could not know.
 
     One path in two packages; a Provides outside of the release's own names; a requirement on a package of the
-    release that the release does not hold.
+    release that the release does not hold, or on a dist of the system's Python.
     """
     published = plan.published()
     headers = read_headers([path for package in published for path in rpms[package.node]])
@@ -58,3 +58,5 @@ def _missing(headers: Sequence[RpmHeader], plan: Plan) -> Iterator[Problem]:
         for require in header.requires:
             if require.startswith(f"{plan.release}-python") and require not in offered:
                 yield Problem(f"requires {require}, which no package of the release is", where=header.name)
+            elif "dist(" in require:
+                yield Problem(f"requires {require} of the system's own Python", where=header.name)
