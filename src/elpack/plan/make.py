@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from elpack import __version__
 from elpack.model import Policy, SdistFacts
 from elpack.naming import Evr, dist_name, parse_version, rpm_name, rpm_version
-from elpack.plan.model import InstalledFile, Licence, Package, Plan, Role, Source
+from elpack.plan.model import BuildRequire, InstalledFile, Licence, Package, Plan, Role, Source
 from elpack.plan.packages import (
     MACROS,
     RUNTIME,
@@ -96,6 +96,7 @@ def _with_service(package: Package, service: Service) -> Package:
     return replace(
         package,
         service=service.name,
+        build_requires=(*package.build_requires, BuildRequire("systemd-rpm-macros", "the service and its user")),
         generated=(*package.generated, (unit, render_unit(service)), (user, render_sysusers(service))),
         installed=(
             *package.installed,
