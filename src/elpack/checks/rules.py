@@ -18,13 +18,13 @@ from elpack.plan.model import Role
 from elpack.plan.paths import installed_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
     from elpack.plan.facts import Inputs
-    from elpack.plan.model import Package, Plan
+    from elpack.plan.model import NodeId, Package, Plan
 
     Rule = Callable[[Plan, Inputs], Iterator[Problem]]
 
@@ -65,14 +65,14 @@ def build_circle(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
 
     Take one of them from its wheel; a policy in specs/overrides/<dist>.toml or in elpack.toml made it an sdist.
     """
+    nodes = plan.by_node()
+    if any(node not in nodes for package in plan.packages for node in (*package.needs, *package.waits_for)):
+        return  # a dist has no file, as `no_usable_file` tells
     roots = root_nodes(plan)
-    circle = [package for package in plan.packages if package.node in roots[package.node]]
+    circle = sorted(node for node in nodes if node in _reached(node, roots))
     if circle:
-        yield Problem(
-            f"{', '.join(package.node for package in circle)} need each other to be built",
-            where=circle[0].rpm,
-            fix="take one of them from its wheel",
-        )
+        names = ", ".join(circle)
+        yield Problem(f"to be built they need one another: {names}", fix="take one of them from its wheel")
 
 
 def path_conflict(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
@@ -193,6 +193,17 @@ def unknown_exposed_command(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
                     )
 
 
+def same_source_name(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
+    """Two sources of one package with the same file name, of which rpmbuild would see only the last.
+
+    Give one of the release's own files another name.
+    """
+    for package in plan.packages:
+        names = [*(source.filename for source in package.sources), *(name for name, _ in package.generated)]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield Problem(f"two sources are named {name}", where=f"{package.rpm}", fix="rename one of the assets")
+
+
 def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """An override file for a dist that is neither in the closure nor in the build lock."""
     known: set[NormalizedName] = {package.dist for package in plan.packages}
@@ -227,10 +238,22 @@ RULES: tuple[Rule, ...] = (
     path_conflict,
     same_rpm_name,
     unknown_exposed_command,
+    same_source_name,
     no_licence,
     override_for_nobody,
     name_for_nobody,
 )
+
+
+def _reached(start: NodeId, edges: Mapping[NodeId, tuple[NodeId, ...]]) -> set[NodeId]:
+    seen: set[NodeId] = set()
+    queue = list(edges[start])
+    while queue:
+        node = queue.pop()
+        if node not in seen:
+            seen.add(node)
+            queue += edges[node]
+    return seen
 
 
 def _is_version(text: str, version: Version) -> bool:
