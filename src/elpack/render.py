@@ -127,8 +127,10 @@ def _installed(package: Package) -> Iterator[_Installed]:
     names = [source.filename for source in package.sources] + [name for name, _ in package.generated]
     for file in package.installed:
         path, mode = _spelt(absolute(file.destination)), f"{file.mode:04o}"
-        # brp-compress may give a man page a suffix
-        line = f"{path}*" if path.startswith("/usr/share/man/") else path
+        line = path
+        if path.startswith("/usr/share/man/"):
+            # brp-compress may add a suffix; rpm looks for man pages to mark below the redefined prefix only
+            line = f"%doc {path}*"
         if file.group != "root":
             line = f"%attr({mode}, root, {word(file.group)}) {line}"
         if file.config:
