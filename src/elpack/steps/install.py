@@ -16,7 +16,7 @@ from elpack.steps.smoke import smoke_root
 from elpack.tools.dnf import Dnf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from elpack.builders.roots import CleanRoot
@@ -76,13 +76,13 @@ def installed_root(
     log = logs / "dnf-install.log"
     with roots.clean_root() as root:
         log.unlink(missing_ok=True)
-        before = set(_changed(root))
+        before = set(_files(root.path))
         progress(f"dnf install {' '.join(wanted)}")
         done = ours.install(root.path, wanted, log, "the clean root")
         smoke = _smoke(release, plan, root, workspace, logs, runner, progress)
         progress(f"dnf remove {release.application.rpm}")
         ours.remove(root.path, (release.application.rpm,), logs / "dnf-remove.log", "the clean root")
-        left = tuple(sorted(set(_changed(root)) - before))
+        left = tuple(sorted(set(_files(root.path)) - before))
     report = InstallReport(done.packages, done.seconds, done.text, left)
     bad = [path for path in left if not _may_stay(path, release)]
     if bad:
@@ -119,16 +119,17 @@ def _smoke(  # noqa: PLR0917 - the caller's own values, once
     )
 
 
-def _changed(root: CleanRoot) -> Iterable[str]:
-    """Yield what differs from the base, as paths inside the root: the content of the overlay's upper layer."""
-    for folder, _, files in os.walk(root.upper):
-        for name in files:
-            path = f"{folder}/{name}".removeprefix(str(root.upper))
-            if not _BOOKKEEPING.match(path):
+def _files(root: Path) -> Iterator[str]:
+    """Yield what is in a root but is no bookkeeping, as paths inside it."""
+    for folder, folders, files in os.walk(root):
+        inside = folder.removeprefix(str(root))
+        folders[:] = [name for name in folders if not _BOOKKEEPING.match(f"{inside}/{name}")]
+        for name in (*files, *folders):
+            if not _BOOKKEEPING.match(path := f"{inside}/{name}"):
                 yield path
 
 
 def _may_stay(path: str, release: Release) -> bool:
     """Tell what belongs to the administrator: configuration that was changed, and the service's state."""
     name = release.service.name if release.service else release.name
-    return path.startswith((f"/etc/{name}/", f"/var/lib/{name}/")) or path.endswith((".rpmsave", ".rpmnew"))
+    return f"{path}/".startswith((f"/etc/{name}/", f"/var/lib/{name}/")) or path.endswith((".rpmsave", ".rpmnew"))
