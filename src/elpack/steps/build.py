@@ -334,7 +334,8 @@ def _finished(jobs: Sequence[BuildJob], out: Path, start: float) -> Iterator[Bui
 def published(plan: Plan, results: Mapping[NodeId, Result]) -> list[Path]:
     """Return the binary RPMs that customers see, sorted by name."""
     nodes = plan.by_node()
-    return sorted(path for node, result in results.items() if nodes[node].role.published for path in result.rpms)
+    paths = (path for node, result in results.items() if nodes[node].role.published for path in result.rpms)
+    return sorted(paths, key=lambda path: path.name)
 
 
 def _placed(path: Path, name: Path) -> Path:
