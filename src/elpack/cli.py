@@ -159,8 +159,6 @@ def plan(
 
     session = _session(file, target, arch, "auto", 0, False, offline, as_json)
     carry_out(session, "plan")
-    assert session.plan is not None  # noqa: S101
-    assert session.target is not None  # noqa: S101
     cached = _cached(session, existing_base(session.target, session.workspace))
     if as_json:
         _print_json(plan_json(session.plan, cached))

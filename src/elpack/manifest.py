@@ -1,10 +1,11 @@
-"""dist/<target>/<arch>/manifest.json: every artefact with its kind, size, digest and the plan node that made it."""
+"""The manifests: every artefact with its kind, size, digest and the plan node that made it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from elpack import __version__
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from elpack.config import Release
     from elpack.plan.model import Plan
     from elpack.steps.build import Result
 
@@ -58,6 +60,22 @@ def write_json(path: Path, value: object) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
     partial.replace(path)
+
+
+def write_index(dist: Path) -> None:
+    """Write dist/manifest.json: the manifests of all targets that were built, by their folder."""
+    found = sorted(dist.glob("*/*/manifest.json"))
+    targets = {str(path.parent.relative_to(dist)): json.loads(path.read_text()) for path in found}
+    write_json(dist / "manifest.json", {"format": FORMAT, "targets": targets})
+
+
+def effective(release: Release) -> dict[str, Any]:
+    """Return the release as elpack understood it, every default filled in."""
+    return dict(json.loads(json.dumps(asdict(release), default=_plain)))
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def _kind(name: str, *, published: bool) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from elpack.checks import check_plan
 from elpack.errors import PrivilegeError, Problem, ToolMissingError
-from elpack.manifest import manifest, write_json
+from elpack.manifest import effective, manifest, write_index, write_json
 from elpack.plan.make import make_plan
 from elpack.render import render_all
 from elpack.run import run
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from elpack.steps.install import InstallReport
     from elpack.steps.smoke import SmokeReport
     from elpack.workspace import Workspace
+
+
+_BUILD_MEMORY = 2 << 30
+"""Bytes that a C++ compilation may want."""
 
 
 class Screen(Protocol):
@@ -66,20 +70,20 @@ class Options:
 
 @dataclass(slots=True)
 class Session:
-    """One run: what it was asked for, and what its steps found and made so far."""
+    """One run: what it was asked for, and what its steps found and made so far. Steps set what later ones read."""
 
     workspace: Workspace
     options: Options
     screen: Screen
     runner: Runner = run
-    project: Project | None = None
-    target: Target | None = None
-    gathered: Gathered | None = None
-    plan: Plan | None = None
+    project: Project = field(init=False)
+    target: Target = field(init=False)
+    gathered: Gathered = field(init=False)
+    plan: Plan = field(init=False)
     specs: dict[NodeId, str] = field(default_factory=dict)
-    base: Base | None = None
+    base: Base = field(init=False)
     results: dict[NodeId, Result] = field(default_factory=dict)
-    repository: Path | None = None
+    repository: Path = field(init=False)
     install: InstallReport | None = None
     smoke: SmokeReport | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,7 +91,6 @@ class Session:
     @property
     def output(self) -> Path:
         """The folder of this target's results."""
-        assert self.target is not None  # noqa: S101 - the first step sets it
         return self.workspace.output(self.target)
 
 
@@ -114,8 +117,6 @@ def _read(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _fetch(session: Session, say: Callable[[str], None]) -> None:
-    assert session.project is not None  # noqa: S101 - steps run in order
-    assert session.target is not None  # noqa: S101
     sizes: dict[str, int] = {}
 
     def progress(file: RemoteFile, received: int) -> None:
@@ -137,7 +138,6 @@ def _fetch(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _plan(session: Session, say: Callable[[str], None]) -> None:
-    assert session.gathered is not None  # noqa: S101
     inputs = session.gathered.inputs
     session.plan = plan = make_plan(inputs)
     check_plan(plan, inputs)
@@ -147,14 +147,12 @@ def _plan(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _base(session: Session, say: Callable[[str], None]) -> None:
-    assert session.target is not None  # noqa: S101
     session.base = base(session.target, session.workspace, say)
     say(session.target.title)
 
 
 def _build(session: Session, say: Callable[[str], None]) -> None:
     build = make_build(session)
-    assert session.plan is not None  # noqa: S101
     with session.screen.building(session.plan) as watcher:
         build.watcher = watcher
         session.results = build.run()
@@ -164,14 +162,12 @@ def _build(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _check(session: Session, say: Callable[[str], None]) -> None:
-    assert session.plan is not None  # noqa: S101
     rpms = published(session.plan, session.results)
     check_rpms(session.plan, {node: result.rpms for node, result in session.results.items()})
     say(f"{len(rpms)} RPMs, {sum(path.stat().st_size for path in rpms) / 1e6:.0f} MB")
 
 
 def _repository(session: Session, say: Callable[[str], None]) -> None:
-    assert session.plan is not None  # noqa: S101
     nodes = session.plan.by_node()
     results = [result for node, result in sorted(session.results.items()) if nodes[node].role.published]
     rpms = [path for result in results for path in result.rpms]
@@ -184,14 +180,12 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
         (folder / f"{nodes[node].rpm}.spec").write_text(text)
     repodata = sorted((session.repository / "repodata").iterdir())
     write_json(session.output / "manifest.json", manifest(session.plan, session.results.values(), repodata))
+    write_json(session.output / "release.json", effective(session.project.release))
+    write_index(session.workspace.dist)
     say(str(session.repository))
 
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
-    assert session.project is not None  # noqa: S101
-    assert session.plan is not None  # noqa: S101
-    assert session.base is not None  # noqa: S101
-    assert session.repository is not None  # noqa: S101
     session.install, session.smoke = installed_root(
         session.project.release,
         session.plan,
@@ -235,7 +229,7 @@ def carry_out(session: Session, last: str) -> None:
             step.action(session, say)
         session.seconds[step.name] = time.monotonic() - start
         if step is PIPELINE[0]:
-            need_tools(steps, standin=session.target is not None and session.target.standin)
+            need_tools(steps, standin=session.target.standin)
 
 
 def need_tools(steps: Sequence[Step], *, standin: bool = False) -> None:
@@ -263,9 +257,6 @@ def make_build(session: Session) -> Build:
     from elpack.report.terminal import Silent
     from elpack.store import Store
 
-    assert session.plan is not None  # noqa: S101
-    assert session.gathered is not None  # noqa: S101
-    assert session.base is not None  # noqa: S101
     plan, base_, workspace = session.plan, session.base, session.workspace
     choice = choose_builder(
         session.options.builder, plan.target, base_.repositories, workspace.work, runner=session.runner
@@ -280,6 +271,12 @@ def make_build(session: Session) -> Build:
         work=workspace.work / "building",
         logs=session.output / "logs" / "build",
         watcher=Silent(),
-        workers=session.options.workers or os.cpu_count() or 1,
+        workers=session.options.workers or default_workers(),
         keep_going=session.options.keep_going,
     )
+
+
+def default_workers() -> int:
+    """Return how many builds this machine can hold at a time: one per core, and two gigabytes for each."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // _BUILD_MEMORY))

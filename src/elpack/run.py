@@ -136,6 +136,9 @@ def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str,
         return process.communicate(command.input, timeout=command.timeout)
     except BaseException as error:
         _kill_group(process)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
         if isinstance(error, subprocess.TimeoutExpired):
             raise CommandError(
                 Problem(f"{command.argv[0]} did not end within {command.timeout:.0f} s", fix=str(command))

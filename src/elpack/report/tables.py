@@ -64,7 +64,6 @@ def arch(package: Package, plan: Plan) -> str:
 
 def summary(session: Session) -> Table:
     """Return what a run made: sizes and times by role, then the phases."""
-    assert session.plan is not None  # noqa: S101 - only a finished run is summed up
     table = Table(
         title=f"{session.plan.release} {session.plan.version} for {session.plan.target}", title_justify="left", box=None
     )

@@ -22,7 +22,6 @@ def write_specs(session: Session, out: Path | None, *, compare: bool) -> int:
     With `compare` nothing is written. Raises `PlanError` with each committed spec that differs, is missing, or
     belongs to no package any more.
     """
-    assert session.plan is not None  # noqa: S101 - the caller planned
     roles = tuple(Role) if out else _COMMITTED
     folder = out or session.workspace.home / "specs" / session.plan.target.name
     texts = {
