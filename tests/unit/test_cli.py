@@ -89,6 +89,14 @@ def test_full_disk(number: int, invoke: Callable[..., Result], monkeypatch: pyte
     assert result.stderr == ("error: the disk is full\n• /a/file: no space left\n  fix: free some, then run again\n")
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_what_may_not_be_written(number: int, invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    fails_with(monkeypatch, OSError(number, os.strerror(number), "/a/file"))
+    result = invoke("clean")
+    assert result.exit_code == 17
+    assert result.stderr.startswith(f"error: this step needs root\n• /a/file: {os.strerror(number).lower()}\n  why: ")
+
+
 def test_a_bug_leaves_its_traceback_in_a_file(
     invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from typing import TYPE_CHECKING
 
 import uv
 
-from elpack.errors import CommandError, ConfigError, FetchError, Problem
+from elpack.errors import BuildError, CommandError, ConfigError, FetchError, Problem
 from elpack.fetch import fetch_all, find_sdist
 from elpack.model import RemoteFile, Sha256
 from elpack.run import CLEAN_ENV, Command
@@ -34,8 +35,12 @@ def local_source(dist: FirstParty, workspace: Workspace, runner: Runner) -> tupl
     log = into.with_suffix(".log")
     log.unlink(missing_ok=True)
     command = Command((uv.find_uv_bin(), "build", "--sdist", "--out-dir", str(into), str(tree)), env=env, log=log)
-    runner(command).check()
-    (path,) = into.glob("*.tar.gz")
+    done = runner(command)
+    found = sorted(into.glob("*.tar.gz"))
+    if done.returncode != 0 or len(found) != 1:
+        what = f"no sdist can be made of the checkout {tree}\n{done.tail()}"
+        raise BuildError(Problem(what, where=f"{dist.name} ({log})", fix=f"to see it again: {command}"))
+    path = found[0]
     sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
     return RemoteFile(path.name, "", sha256, path.stat().st_size), path
 
@@ -84,7 +89,10 @@ def _stable_url(release: Release, filename: str) -> str:
 def _clone(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path:
     tree = workspace.work / "checkouts" / f"{dist.name}-{dist.tag}"
     if not tree.exists():
-        argv = ("git", "clone", "--quiet", "--depth", "1", "--branch", dist.tag, "--", dist.git, str(tree))
+        # only a finished clone gets the final name
+        partial = tree.with_name(f"{tree.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        argv = ("git", "clone", "--quiet", "--depth", "1", "--branch", dist.tag, "--", dist.git, str(partial))
         done = runner(Command(argv))
         if done.returncode != 0:
             raise CommandError(
@@ -93,4 +101,5 @@ def _clone(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path:
                     where=f"elpack.toml: first-party.{dist.name}",
                 )
             )
+        partial.rename(tree)
     return tree
