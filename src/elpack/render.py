@@ -25,7 +25,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _OWN = (Role.MACROS, Role.RUNTIME)
 # folders of the system, where a package leaves files and owns no folder: /etc/logrotate.d, /usr/share/man/man1 …
 _SYSTEM_FOLDER = re.compile(
-    r"/|/etc(/[a-z]+\.d|/sysconfig|/default|/(pki|systemd)(/.*)?)?"
+    r"/|/(opt|srv|var(/(lib|log|cache))?)|/etc(/[a-z]+\.d|/sysconfig|/default|/(pki|systemd)(/.*)?)?"
     r"|/usr(/(bin|sbin|lib|libexec|share))?|/usr/(lib|share)/([a-z]+\.d|(man|systemd|bash-completion|licenses)(/.*)?)"
 )
 
