@@ -103,8 +103,12 @@ class _Job:
         self._tell(file, 0)
         part = _guarded(self._into, _new_part, self._into, file.filename)
         try:
-            with part:
+            try:
                 digest = self._copy(file, response, part)
+            finally:
+                # what could not be flushed was told already; a second error here would hide it
+                with suppress(OSError):
+                    part.close()
             if digest != file.sha256:
                 raise HashMismatchError(_digest_mismatch(file, digest, shown(file.url)))
             _guarded(self._into, _publish, Path(part.name), self._into / file.filename)
