@@ -49,7 +49,10 @@ TargetName = Annotated[
 ]
 Arch = Annotated[str, typer.Option(help="Architecture; else this machine's.")]
 BuilderName = Annotated[str, typer.Option("--builder", help="auto, mock or bwrap.")]
-Workers = Annotated[int, typer.Option(min=0, help="Builds at the same time; 0: one per core.")]
+Distribution = Annotated[
+    str, typer.Option(help="mock's EL9: centos-stream-9, alma-9, rocky-9 or rhel-9, each also with +epel.")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Builds at the same time; 0: one per core, as far as memory goes.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="After a failure, build what does not depend on it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take what was fetched before; connect to nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -92,6 +95,7 @@ def rpm_all(
     target: TargetName = "",
     arch: Arch = "",
     builder: BuilderName = "auto",
+    distribution: Distribution = "",
     workers: Workers = 0,
     keep_going: KeepGoing = False,
     offline: Offline = False,
@@ -100,7 +104,7 @@ def rpm_all(
     """Fetch, plan, build, check, make the repository, install in a clean root, smoke-test."""
     from elpack.pipeline import carry_out
 
-    session = _session(file, target, arch, builder, workers, keep_going, offline, quiet)
+    session = _session(file, target, arch, builder, workers, keep_going, offline, quiet, distribution)
     carry_out(session, "install")
     if not quiet:
         _summary(session)
@@ -113,6 +117,7 @@ def rpm(
     target: TargetName = "",
     arch: Arch = "",
     builder: BuilderName = "auto",
+    distribution: Distribution = "",
     workers: Workers = 0,
     keep_going: KeepGoing = False,
     offline: Offline = False,
@@ -121,7 +126,7 @@ def rpm(
     """Build all RPMs and the repository, without installing them."""
     from elpack.pipeline import carry_out
 
-    session = _session(file, target, arch, builder, workers, keep_going, offline, quiet)
+    session = _session(file, target, arch, builder, workers, keep_going, offline, quiet, distribution)
     carry_out(session, "repository")
     if not quiet:
         _summary(session)
@@ -234,8 +239,10 @@ def standin(file: ReleaseFile = Path("elpack.toml"), arch: Arch = "", quiet: Qui
     session = _session(file, "el9-standin", arch, "auto", 0, False, False, quiet)
     need_tools([step for step in PIPELINE if step.name == "base"], standin=True)
     target, _ = choose_target(read_project(session.workspace).release, "el9-standin", arch)
-    with session.screen.phase("Stand-in EL9") as say:
-        say(base(target, session.workspace, say).repositories[0].location)
+    with session.screen.phase("Make the stand-in EL9") as say:
+        made = base(target, session.workspace, say)
+        say(target.title)
+    _show(made.repositories[0].location)
 
 
 @app.command(epilog="Example: elpack doctor")
@@ -279,11 +286,12 @@ def _session(
     keep_going: bool,
     offline: bool,
     quiet: bool,
+    distribution: str = "",
 ) -> Session:
     from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
 
-    options = Options(target, arch, builder, workers, keep_going, offline)
+    options = Options(target, arch, builder, distribution, workers, keep_going, offline)
     return Session(_workspace(file), options, Terminal(_console(sys.stderr), quiet=quiet))
 
 

@@ -266,7 +266,7 @@ def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _policy(text: str) -> Policy:
-    return Policy(_one_of(tuple(Policy))(text))
+    return Policy(_one_of((Policy.SDIST,))(text))
 
 
 def _index(text: str) -> str:

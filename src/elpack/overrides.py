@@ -40,6 +40,7 @@ class Override:
     drop: paths below the prefix that are left out. keep_source: paths below site-packages that are not
     byte-compiled. build_env: NAME=value for the build. build_requires: RPMs of the target. build_dists: dists of
     the closure that the build needs in the closure's version. skip_import: modules left out of the import check.
+    unmet: dists whose absence or version in the closure contradicts the metadata on purpose.
     """
 
     name: NormalizedName
@@ -52,6 +53,7 @@ class Override:
     build_requires: tuple[Reasoned, ...] = ()
     build_dists: tuple[Reasoned, ...] = ()
     skip_import: tuple[Reasoned, ...] = ()
+    unmet: tuple[Reasoned, ...] = ()
 
 
 def parse_overrides(files: Mapping[str, str]) -> dict[NormalizedName, Override]:
@@ -94,6 +96,7 @@ def _override(name: NormalizedName, table: Table) -> Override:
         build_requires=_many(table, "build-requires", "rpm", rpm_name),
         build_dists=_many(table, "build-with", "dist", dist_name),
         skip_import=_many(table, "no-import", "module", _module),
+        unmet=_many(table, "unmet", "dist", dist_name),
     )
 
 
@@ -134,8 +137,8 @@ def _module(text: str) -> str:
 
 
 def _policy(text: str) -> str:
-    if text not in set(Policy):
-        raise ValueError(f"{text!r} is not a build policy: {' or '.join(Policy)}")
+    if text != Policy.SDIST:
+        raise ValueError(f"{text!r} is not a policy to switch to: sdist")
     return text
 
 

@@ -18,7 +18,7 @@ from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build, published
 from elpack.steps.gather import gather, read_project
 from elpack.steps.install import installed_root
-from elpack.steps.repository import publish
+from elpack.steps.repository import publish, publish_buildroot
 from elpack.steps.rpmset import check_rpms
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Options:
     target: str = ""
     arch: str = ""
     builder: str = "auto"
+    distribution: str = ""
     workers: int = 0
     keep_going: bool = False
     offline: bool = False
@@ -110,7 +111,9 @@ class Step:
 def _read(session: Session, say: Callable[[str], None]) -> None:
     session.project = read_project(session.workspace)
     release = session.project.release
-    session.target, why = choose_target(release, session.options.target, session.options.arch)
+    session.target, why = choose_target(
+        release, session.options.target, session.options.arch, offline=session.options.offline
+    )
     say(f"{release.name} for {session.target}")
     if why:
         session.screen.notice(why)
@@ -147,7 +150,7 @@ def _plan(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _base(session: Session, say: Callable[[str], None]) -> None:
-    session.base = base(session.target, session.workspace, say)
+    session.base = base(session.target, session.workspace, say, offline=session.options.offline)
     say(session.target.title)
 
 
@@ -172,7 +175,9 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
     results = [result for node, result in sorted(session.results.items()) if nodes[node].role.published]
     rpms = [path for result in results for path in result.rpms]
     srpms = [result.srpm for result in results]
+    tools = [result for node, result in sorted(session.results.items()) if not nodes[node].role.published]
     session.repository = publish(rpms, srpms, session.output, session.plan.release, session.plan.target)
+    publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], session.output)
     folder = session.output / "specs"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -259,7 +264,12 @@ def make_build(session: Session) -> Build:
 
     plan, base_, workspace = session.plan, session.base, session.workspace
     choice = choose_builder(
-        session.options.builder, plan.target, base_.repositories, workspace.work, runner=session.runner
+        session.options.builder,
+        plan.target,
+        base_.repositories,
+        workspace.work,
+        runner=session.runner,
+        distribution=session.options.distribution,
     )
     return Build(
         plan=plan,

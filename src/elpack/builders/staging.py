@@ -69,7 +69,7 @@ def _put(job: BuildJob, file: Path, into: Path) -> None:
     try:
         shutil.copyfile(file, copy)
     except FileNotFoundError as error:
-        raise BuildError(Problem(f"{file} is missing", where=job.name, fix="elpack fetch, or run again")) from error
+        raise BuildError(Problem(f"{file} is missing", where=job.name, fix="run again, it is fetched anew")) from error
     except OSError as error:
         raise _disk_full(error, job.name) from error
     copy.chmod(_MODE)

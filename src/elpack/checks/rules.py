@@ -101,7 +101,7 @@ def path_conflict(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
 def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A requirement in a dist's own metadata that the closure does not meet: missing, or in another version.
 
-    uv's overrides and exclusions can cause this on purpose; then the lock's author knows. Otherwise lock again.
+    Lock again; or, where uv's overrides or exclusions cause it on purpose, say so in specs/overrides/<dist>.toml.
     """
     closure = inputs.selection.by_name()
     for package in _with_facts(plan):
@@ -109,18 +109,17 @@ def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
         if dist is None or not package.role.published:
             continue
         metadata = inputs.facts[package.sources[0].sha256].metadata
+        override = inputs.overrides.get(package.dist)
+        accepted = {entry.value for entry in override.unmet} if override else set()
+        fix = f"uv lock; or [[unmet]] with the dist and a reason, in specs/overrides/{package.dist}.toml"
         for requirement in _requirements(metadata.requires_dist):
-            if not _applies(requirement, inputs, dist.extras):
+            if not _applies(requirement, inputs, dist.extras) or dist_name(requirement.name) in accepted:
                 continue
             have = closure.get(dist_name(requirement.name))
             if have is None:
-                yield Problem(
-                    f"requires {requirement}, which the lock leaves out", where=f"{package.dist}", fix="uv lock"
-                )
+                yield Problem(f"requires {requirement}, which the lock leaves out", where=f"{package.dist}", fix=fix)
             elif not requirement.specifier.contains(have.version, prereleases=True):
-                yield Problem(
-                    f"requires {requirement}, the lock has {have.version}", where=f"{package.dist}", fix="uv lock"
-                )
+                yield Problem(f"requires {requirement}, the lock has {have.version}", where=f"{package.dist}", fix=fix)
 
 
 def wrong_python(plan: Plan, inputs: Inputs) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ _MOST_REDIRECTS = 5
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_URL = re.compile(r"[^!-~]")
 _HINTS = {
-    401: "the server wants a name and password, which belong into the URL of the index",
+    401: "the server wants a name and password, which elpack does not send",
     403: "the server refuses this address or these credentials",
     404: "the file was removed, or this is not the index that the lock was made with",
     410: "the file was removed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from elpack.service import Service
 
 INSTALLER = dist_name("installer")
+OWN_DATE = dt.date(2026, 11, 1)
+"""Of elpack's own packages, which are in every build root: a new release must not change them, and so all the rest."""
+
 OWN_LICENCE = Licence("MIT", "elpack's own")
 
 
@@ -171,7 +175,7 @@ def _own(inputs: Inputs, *, name: str, version: str, **rest: object) -> Package:
         noarch=True,
         licence=OWN_LICENCE,
         url="https://pypi.org/project/elpack/",
-        date=inputs.release.date,
+        date=OWN_DATE,
         prefix=inputs.release.prefix,
         **rest,  # type: ignore[arg-type]
     )

@@ -32,10 +32,10 @@ class Base:
     digest: str
 
 
-def choose_target(release: Release, name: str, arch: str = "") -> tuple[Target, str]:
+def choose_target(release: Release, name: str, arch: str = "", *, offline: bool = False) -> tuple[Target, str]:
     """Return the target to work for, and a notice when it was not the first choice.
 
-    Without a name it is the first target whose repositories answer; a stand-in needs none.
+    Without a name it is the first target whose repositories answer; a stand-in needs none. Offline nobody is asked.
     Raises `ConfigError` when the release has no such target.
     """
     arch = arch or MACHINE
@@ -55,7 +55,7 @@ def choose_target(release: Release, name: str, arch: str = "") -> tuple[Target, 
         if arch not in choice.arches:
             continue
         target = resolve_target(choice, arch)
-        if target.standin or all(answers(f"{repo.url}repodata/repomd.xml") for repo in target.repositories):
+        if target.standin or not (offline or any(not answers(_repomd(repo.url)) for repo in target.repositories)):
             why = f"no repository of {' or '.join(skipped)} answers, so the target is {target.title}" if skipped else ""
             return target, why
         skipped.append(target.title)
@@ -68,16 +68,25 @@ def choose_target(release: Release, name: str, arch: str = "") -> tuple[Target, 
     )
 
 
-def base(target: Target, workspace: Workspace, progress: Callable[[str], None] | None = None) -> Base:
-    """Return the target's repositories, making the stand-in's if need be."""
+def _repomd(url: str) -> str:
+    return f"{url}repodata/repomd.xml"
+
+
+def base(
+    target: Target, workspace: Workspace, progress: Callable[[str], None] | None = None, *, offline: bool = False
+) -> Base:
+    """Return the target's repositories, making the stand-in's if need be. Raises `FetchError` for a real EL offline."""
     if target.standin:
         folder = build_standin(target, workspace.work / "standin", progress=progress)
         repomd = (folder / "repodata" / "repomd.xml").read_bytes()
         return Base((Repository("standin", str(folder)),), hashlib.sha256(repomd).hexdigest())
+    if offline:
+        what = f"the repositories of {target.title} cannot be used without the network"
+        raise FetchError(Problem(what, where=f"[targets.{target.name}]", fix="run without --offline"))
     repositories = tuple(Repository(repo.id, repo.url, gpgkey=repo.gpgkey) for repo in target.repositories)
     whole = hashlib.sha256()
     for repository in repositories:
-        whole.update(content(f"{repository.location}repodata/repomd.xml"))
+        whole.update(content(_repomd(repository.location)))
     return Base(repositories, whole.hexdigest())
 
 

@@ -98,7 +98,7 @@ class Sources:
 def read_sources(project: Project, workspace: Workspace, *, offline: bool = False, runner: Runner = run) -> Sources:
     """Get the first-party sources that do not come from the lock, and read the application's lock."""
     release = project.release
-    local, notices = _local_sources(release, workspace, runner)
+    local, notices = _local_sources(release, workspace, runner, offline=offline)
     text, path, requires = _application(release, workspace, local, runner, offline=offline)
     lock = parse_uv_lock(text, path, loopback=release.index_is_local)
     check_fresh(lock, release.application.name, requires)
@@ -181,13 +181,13 @@ def fetch(
 
 
 def _local_sources(
-    release: Release, workspace: Workspace, runner: Runner
+    release: Release, workspace: Workspace, runner: Runner, *, offline: bool
 ) -> tuple[dict[NormalizedName, tuple[RemoteFile, Path]], list[str]]:
     local: dict[NormalizedName, tuple[RemoteFile, Path]] = {}
     notices: list[str] = []
     missing: list[str] = []
     for dist in release.first_party:
-        source = local_source(dist, workspace, runner)
+        source = local_source(dist, workspace, runner, offline=offline)
         if source is not None:
             local[dist.name] = source
         elif dist.path:

@@ -132,4 +132,7 @@ def _files(root: Path) -> Iterator[str]:
 def _may_stay(path: str, release: Release) -> bool:
     """Tell what belongs to the administrator: configuration that was changed, and the service's state."""
     name = release.service.name if release.service else release.name
-    return f"{path}/".startswith((f"/etc/{name}/", f"/var/lib/{name}/")) or path.endswith((".rpmsave", ".rpmnew"))
+    state = release.service.state_directory if release.service else release.name
+    return f"{path}/".startswith((f"/etc/{name}/", f"/var/lib/{state or name}/")) or path.endswith(
+        (".rpmsave", ".rpmnew")
+    )

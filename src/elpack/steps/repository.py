@@ -43,6 +43,14 @@ def publish(rpms: Iterable[Path], srpms: Iterable[Path], into: Path, release: st
     return final
 
 
+def publish_buildroot(packages: Iterable[Path], into: Path) -> None:
+    """Lay out the repository of build requirements below `into`: for rebuilding the source RPMs, not for hosts."""
+    repository = _fresh(into / "buildroot")
+    _place(packages, repository)
+    create_repository(repository)
+    _swap(repository, into / "buildroot")
+
+
 def _fresh(final: Path) -> Path:
     partial = final.with_name(f".{final.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

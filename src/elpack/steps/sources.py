@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
     from elpack.run import Runner
     from elpack.workspace import Workspace
 
+# What reaches the index differs from site to site.
+_PASSED = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
 
-def local_source(dist: FirstParty, workspace: Workspace, runner: Runner) -> tuple[RemoteFile, Path] | None:
-    """Return the sdist of a checkout or git tag, freshly made, or None where the index is to be asked."""
+
+def local_source(
+    dist: FirstParty, workspace: Workspace, runner: Runner, *, offline: bool = False
+) -> tuple[RemoteFile, Path] | None:
+    """Return the sdist of a checkout or git tag, freshly made, or None where the index is to be asked.
+
+    The checkout is the user's own: its build backend runs on the host, with build requirements from the index.
+    """
     tree = checkout(dist, workspace, runner)
     if tree is None:
         return None
@@ -31,10 +40,13 @@ def local_source(dist: FirstParty, workspace: Workspace, runner: Runner) -> tupl
     for old in into.iterdir():
         old.unlink()
     home = workspace.work / "home"
-    env = {**CLEAN_ENV, "HOME": str(home), "SOURCE_DATE_EPOCH": "315532800"}
+    passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    env = {**CLEAN_ENV, **passed, "HOME": str(home), "SOURCE_DATE_EPOCH": "315532800"}
     log = into.with_suffix(".log")
     log.unlink(missing_ok=True)
-    command = Command((uv.find_uv_bin(), "build", "--sdist", "--out-dir", str(into), str(tree)), env=env, log=log)
+    options = ("--offline",) if offline else ()
+    argv = (uv.find_uv_bin(), "build", "--sdist", *options, "--out-dir", str(into), str(tree))
+    command = Command(argv, env=env, log=log)
     done = runner(command)
     found = sorted(into.glob("*.tar.gz"))
     if done.returncode != 0 or len(found) != 1:
