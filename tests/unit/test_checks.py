@@ -15,6 +15,8 @@ from elpack.plan.make import make_plan
 from elpack.plan.model import Source
 from elpack.plan.policy import Choice
 
+UNMET = "uv lock; or [[unmet]] with the dist and a reason, in specs/overrides/lib.toml"
+
 
 def findings(case: Case) -> list[str]:
     inputs = case.inputs()
@@ -125,17 +127,24 @@ def test_unsatisfied_requirement() -> None:
             "absent4; python_version ~= 'nonsense'",
         ),
     )
+    fix = "  fix: uv lock; or [[unmet]] with the dist and a reason, in specs/overrides/lib.toml"
     assert findings(Case().instead(lib)) == [
-        "lib: requires own>=2, the lock has 1.5\n  fix: uv lock",
-        "lib: requires absent, which the lock leaves out\n  fix: uv lock",
+        f"lib: requires own>=2, the lock has 1.5\n{fix}",
+        f"lib: requires absent, which the lock leaves out\n{fix}",
     ]
 
 
 def test_an_extra_s_requirement_counts_when_the_lock_chose_the_extra() -> None:
     lib = replace(LIB, extras=("fast",), requires_dist=("absent; extra == 'fast'", "own==1.*"))
-    assert findings(Case().instead(lib)) == [
-        'lib: requires absent; extra == "fast", which the lock leaves out\n  fix: uv lock'
-    ]
+    (finding,) = findings(Case().instead(lib))
+    assert finding.startswith('lib: requires absent; extra == "fast", which the lock leaves out\n')
+
+
+def test_a_requirement_may_be_unmet_on_purpose() -> None:
+    text = '[[unmet]]\ndist = "Absent"\nreason = "only Windows uses it"\n'
+    lib = replace(LIB, requires_dist=("absent", "own>=2"))
+    (finding,) = findings(Case(overrides={"lib": text}).instead(lib))
+    assert finding.startswith("lib: requires own>=2, the lock has 1.5")
 
 
 def test_a_pre_release_satisfies_when_the_lock_chose_it() -> None:
@@ -242,7 +251,7 @@ def test_override_for_nobody() -> None:
 
 
 def test_name_for_nobody() -> None:
-    release = RELEASE.replace("own = {}", "own = {}\nonw = {}") + '[policy]\nlbi = "wheel"\nlib = "wheel"\n'
+    release = RELEASE.replace("own = {}", "own = {}\nonw = {}") + '[policy]\nlbi = "sdist"\n'
     assert findings(Case(release=release)) == [
         (
             "elpack.toml: first-party.onw: no dist of this name is in the closure or in the build lock\n"

@@ -236,7 +236,7 @@ def test_an_index_on_this_very_host_needs_no_tls(host: str) -> None:
         (
             TARGETS,
             TARGETS + '[policy]\nnumpy = "source"\n',
-            "elpack.toml: policy.numpy: 'source' is not one of: sdist, wheel",
+            "elpack.toml: policy.numpy: 'source' is not one of: sdist",
         ),
         (
             TARGETS,

@@ -252,7 +252,7 @@ def test_a_dripping_server_is_given_up(server: Server, tmp_path: Path) -> None:
     [
         (404, "404 Not Found\n  why: the file was removed, or this is not the index that the lock was made with"),
         (403, "403 Forbidden\n  why: the server refuses this address or these credentials"),
-        (401, "401 Unauthorized\n  why: the server wants a name and password, which belong into the URL of the index"),
+        (401, "401 Unauthorized\n  why: the server wants a name and password, which elpack does not send"),
         (410, "410 Gone\n  why: the file was removed"),
         (418, "418 I'm a Teapot"),
         (302, "302 Found"),

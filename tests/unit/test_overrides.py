@@ -144,7 +144,7 @@ def test_the_mistakes_of_several_files_come_at_once_in_order() -> None:
     )
     assert [mistake.split(":")[0] for mistake in mistakes] == ["a.toml", "b.toml", "c.toml", "c.toml", "c.toml"]
     assert "not valid TOML" in mistakes[0]
-    assert "'egg' is not a build policy: sdist or wheel" in mistakes[1]
+    assert "'egg' is not a policy to switch to: sdist" in mistakes[1]
 
 
 @pytest.mark.parametrize(
