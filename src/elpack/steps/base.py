@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from elpack.builders import Repository
 from elpack.errors import ConfigError, FetchError, Problem
 from elpack.fetch.probe import answers, content
-from elpack.steps.standin import build_standin
+from elpack.steps.standin import build_standin, standin_folder
 from elpack.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def existing_base(target: Target, workspace: Workspace) -> str:
     """Return the digest of a stand-in that was made before, or an empty string: nothing is made or asked for it."""
     if not target.standin:
         return ""
-    found = sorted(Path(workspace.work / "standin").glob(f"{target.name}-{target.arch}-*/repodata/repomd.xml"))
-    return hashlib.sha256(found[-1].read_bytes()).hexdigest() if len(found) == 1 else ""
+    repomd = standin_folder(target, workspace.work / "standin") / "repodata" / "repomd.xml"
+    return hashlib.sha256(repomd.read_bytes()).hexdigest() if repomd.exists() else ""

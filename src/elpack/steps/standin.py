@@ -63,7 +63,7 @@ def build_standin(target: Target, work: Path, runner: Runner = run, progress: Pr
     Raises `StandinError`, `PrivilegeError`, `ToolMissingError` or `DiskFullError`; nothing half-made stays.
     """
     mapping = parse_mapping((_DATA / "packages.toml").read_text())
-    final = work / f"{target.name}-{target.arch}-{_recipe(target)}"
+    final = standin_folder(target, work)
     if _is_done(final):
         return final
     if os.geteuid() != 0:
@@ -84,6 +84,11 @@ def build_standin(target: Target, work: Path, runner: Runner = run, progress: Pr
 
 def _is_done(folder: Path) -> bool:
     return (folder / "repodata" / "repomd.xml").exists()
+
+
+def standin_folder(target: Target, work: Path) -> Path:
+    """Return where a target's stand-in is, or would be once made: older recipes' stay beside it."""
+    return work / f"{target.name}-{target.arch}-{_recipe(target)}"
 
 
 def _recipe(target: Target) -> str:
