@@ -254,8 +254,15 @@ def test_no_root_takes_more_wheels_than_allowed(site: Site, monkeypatch: pytest.
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_as_many_roots_as_workers_are_busy(site: Site, workers: int) -> None:
-    plan, workshop = plan_of(*(Dist(f"w{number}") for number in range(9))), Workshop(hook=lambda _: time.sleep(0.02))
-    site.run(plan, workshop, workers=workers)
+    site.run(plan_of(), Workshop())
+    together = threading.Barrier(workers)
+
+    def hook(job: BuildJob) -> None:
+        if job.name in {batch[0] for batch in workshop.batches[:workers]}:
+            together.wait(10)
+
+    workshop = Workshop(hook=hook)
+    site.run(plan_of(*(Dist(f"w{number}") for number in range(9))), workshop, workers=workers)
     assert workshop.most_at_once == workers
 
 
