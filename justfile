@@ -20,11 +20,13 @@ check *options:
 
 # Write the committed spec files anew
 specs *options:
-    elpack spec {{ options }}
+    elpack spec --target el9 --arch x86_64 {{ options }}
+    elpack spec --target el9-standin {{ options }}
 
 # Fail when the committed spec files are not what the plan renders
 specs-check:
-    elpack spec --check
+    elpack spec --target el9 --arch x86_64 --check
+    elpack spec --target el9-standin --check
 
 # Resolve the build requirements anew into pylock.build.toml
 lock *options:

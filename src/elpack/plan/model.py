@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from elpack.model import EntryPoint, Policy, Sha256, Target
+    from elpack.model import Policy, Sha256, Target
     from elpack.naming import Evr, RpmName
 
 NodeId = NewType("NodeId", str)
@@ -104,9 +104,7 @@ class Package:
     folder: str = ""
     native: str = ""
     modules: tuple[str, ...] = ()
-    scripts: tuple[EntryPoint, ...] = ()
     licence_files: tuple[str, ...] = ()
-    readme_files: tuple[str, ...] = ()
     vendored_sonames: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep_source: tuple[str, ...] = ()
