@@ -78,7 +78,7 @@ def is_word(text: str) -> bool:
 def absolute(value: object) -> str:
     """Return an absolute path that stands in shell or a file list unquoted. Raises ValueError when it could not."""
     text = str(value)
-    if not _PATH.match(text):
+    if not _PATH.match(text) or ".." in text.split("/"):
         raise ValueError(f"{_shown(text)} is no absolute path that can stand unquoted in a spec")
     return text
 

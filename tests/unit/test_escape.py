@@ -107,7 +107,7 @@ def test_a_word_of_shell_has_no_meaning_to_a_shell(text: str) -> None:
         word(text)
 
 
-@pytest.mark.parametrize("text", ["relative", "/a b", "/$x", "/a\n", "/%x", ""])
+@pytest.mark.parametrize("text", ["relative", "/a b", "/$x", "/a\n", "/%x", "/a/../b", "/..", ""])
 def test_a_path_is_absolute_and_plain(text: str) -> None:
     with pytest.raises(ValueError, match="no absolute path"):
         absolute(text)
