@@ -107,9 +107,12 @@ class BuildView:
 
     def started(self, packages: Sequence[Package]) -> None:
         """Note that these are being built, in one root."""
+        label = packages[0].nvr
+        if len(packages) > 1:
+            label += f" and {len(packages) - 1} more wheels in one root"
         now = time.monotonic()
         for package in packages:
-            self.running[package.node] = (package.nvr, now)
+            self.running[package.node] = (label, now)
         if len(packages) == 1 and not self.terminal.console.is_terminal:
             self._say(f"  building {packages[0].nvr}")
 
@@ -144,13 +147,8 @@ class BuildView:
         counts = f"{done}/{self.total}  built {self.built}  cached {self.cached}  failed {self.broken}  {elapsed:.0f} s"
         head.add_row(ProgressBar(total=self.total, completed=done, width=30), counts)
         rows = Table.grid(padding=(0, 1))
-        now = time.monotonic()
-        running = sorted(self.running.values(), key=lambda entry: entry[1])
-        for nvr, since in running[:6]:
-            rows.add_row(Spinner("dots"), nvr, f"{now - since:.0f} s")
-        more = len(running) - 6
-        if more > 0:
-            rows.add_row("", f"and {more} more in the same roots", "")
+        for label, since in sorted(set(self.running.values()), key=lambda entry: entry[1]):
+            rows.add_row(Spinner("dots"), label, f"{time.monotonic() - since:.0f} s")
         return Group(head, rows)
 
     def _say(self, text: str) -> None:
