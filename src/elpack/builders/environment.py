@@ -39,6 +39,8 @@ MACROS: Mapping[str, str] = {
     "source_date_epoch_from_changelog": "1",
     "use_source_date_epoch_as_buildtime": "1",
     "clamp_mtime_to_source_date_epoch": "1",
+    # a definition in macros.d would lose against the vendor's; EL9's own level 19 takes 18 times the CPU for 12 % less
+    "_binary_payload": "w9.zstdio",
 }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from elpack.model import Sha256, Target
     from elpack.plan.model import NodeId, Package, Plan
 
-RECIPE = "1"
+RECIPE = "2"
 """Raise it when a builder starts to do something else with the same input."""
 
 
