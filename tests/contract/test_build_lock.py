@@ -38,7 +38,7 @@ def get_requires_for_build_wheel(config_settings=None):
     except OSError:
         pass
     try:
-        open("/work/written", "w")
+        open("/task/written", "w")
         found.append("work-was-writable")
     except OSError:
         pass

@@ -58,7 +58,7 @@ class Player:
         if word in self.fails:
             return Completed(command, 2, "", self.fails[word], 0.0)
         if word == "lock":
-            folder = Path(binds["/work"])
+            folder = Path(binds["/task"])
             self.projects.append((folder / "pyproject.toml").read_text())
             (folder / "uv.lock").write_text(UV_LOCK)
         elif word == "export":
@@ -116,7 +116,7 @@ def test_backends_have_no_network_and_nothing_leaks_in(make: Callable[..., str])
         assert ("--share-net" in command.argv) is not asks
         assert ("SSL_CERT_FILE" in command.env) is not asks
         assert not {"PIP_FIND_LINKS", "UV_INDEX"} & command.env.keys()
-        assert command.env["HOME"] == "/work/home"
+        assert command.env["HOME"] == "/task/home"
         assert command.env["UV_NO_CONFIG"] == "1"
         assert command.argv[:4] == ("bwrap", "--unshare-all", "--cap-drop", "ALL")
 

@@ -58,20 +58,20 @@ class LockSandbox:
         return Path(tempfile.mkdtemp(dir=self.work))
 
     def uv_run(self, folder: Path, *arguments: str) -> Completed:
-        """Run uv with the network in a folder, which it sees as /work; its cache lies there too."""
-        binds = ("--ro-bind", str(self.uv), "/elpack/uv", "--bind", str(folder), "/work")
+        """Run uv with the network in a folder, which it sees as /task; its cache lies there too."""
+        binds = ("--ro-bind", str(self.uv), "/elpack/uv", "--bind", str(folder), "/task")
         return self._run(folder, ("/elpack/uv", *arguments), binds, network=True)
 
     def ask(self, venv: Path, sdist: Path, question: str) -> tuple[Completed, str]:
-        """Return what a backend, installed in /work/venv of a folder, answers; "" when it left none. No network."""
+        """Return what a backend, installed in /task/venv of a folder, answers; "" when it left none. No network."""
         program, folder = resources.files("elpack.assets") / "ask_backend.py", self.folder()
         inside = f"/elpack/{sdist.name}"
         binds = (
             *("--ro-bind", str(program), "/elpack/ask.py", "--ro-bind", str(sdist), inside),
             *("--size", str(_BUILD_BYTES), "--tmpfs", "/build"),
-            *("--ro-bind", str(venv), "/work", "--bind", str(folder), "/answer"),
+            *("--ro-bind", str(venv), "/task", "--bind", str(folder), "/answer"),
         )
-        argv = ("/work/venv/bin/python", "-I", "/elpack/ask.py", inside, "/build", question, "/answer/answer.json")
+        argv = ("/task/venv/bin/python", "-I", "/elpack/ask.py", inside, "/build", question, "/answer/answer.json")
         result = self._run(folder, argv, binds, network=False)
         return result, read_left(folder / "answer.json") if result.returncode == 0 else ""
 
@@ -86,7 +86,7 @@ class LockSandbox:
             *(word for path in visible for word in ("--ro-bind-try", path, path)),
             *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108
             *binds,
-            *("--chdir", "/work", "--", *argv),
+            *("--chdir", "/task", "--", *argv),
         )
         return self.runner(Command(command, cwd=folder, env=_environment(passed), timeout=_TIMEOUT))
 
@@ -109,11 +109,11 @@ def read_left(path: Path) -> str:
 def _environment(passed: Mapping[str, str]) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
-        "HOME": "/work/home",
+        "HOME": "/task/home",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "NO_COLOR": "1",
-        "UV_CACHE_DIR": "/work/uv-cache",
+        "UV_CACHE_DIR": "/task/uv-cache",
         "UV_NO_CONFIG": "1",
         "UV_NO_PROGRESS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
