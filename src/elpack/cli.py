@@ -104,7 +104,17 @@ def rpm_all(
     """Fetch, plan, build, check, make the repository, install in a clean root, smoke-test."""
     from elpack.pipeline import carry_out
 
-    session = _session(file, target, arch, builder, workers, keep_going, offline, quiet, distribution)
+    session = _session(
+        file,
+        target=target,
+        arch=arch,
+        builder=builder,
+        distribution=distribution,
+        workers=workers,
+        keep_going=keep_going,
+        offline=offline,
+        quiet=quiet,
+    )
     carry_out(session, "install")
     if not quiet:
         _summary(session)
@@ -126,7 +136,17 @@ def rpm(
     """Build all RPMs and the repository, without installing them."""
     from elpack.pipeline import carry_out
 
-    session = _session(file, target, arch, builder, workers, keep_going, offline, quiet, distribution)
+    session = _session(
+        file,
+        target=target,
+        arch=arch,
+        builder=builder,
+        distribution=distribution,
+        workers=workers,
+        keep_going=keep_going,
+        offline=offline,
+        quiet=quiet,
+    )
     carry_out(session, "repository")
     if not quiet:
         _summary(session)
@@ -140,7 +160,7 @@ def smoke(
     """Install what is built into a clean root and smoke-test it; builds only what is missing."""
     from elpack.pipeline import carry_out
 
-    session = _session(file, target, arch, "auto", 0, False, False, quiet)
+    session = _session(file, target=target, arch=arch, again=True, quiet=quiet)
     carry_out(session, "install")
     if not quiet:
         _smoke_table(session)
@@ -161,7 +181,7 @@ def plan(
     from elpack.report.tables import plan_json, plan_table
     from elpack.steps.base import existing_base
 
-    session = _session(file, target, arch, "auto", 0, False, offline, as_json)
+    session = _session(file, target=target, arch=arch, offline=offline, quiet=as_json)
     carry_out(session, "plan")
     cached = _cached(session, existing_base(session.target, session.workspace))
     if as_json:
@@ -185,7 +205,7 @@ def check(
     arches = {choice.name: choice.arches for choice in project.release.targets}
     for name in [target] if target else arches:
         for one in [arch] if arch else arches.get(name, ("",)):
-            carry_out(_session(file, name, one, "auto", 0, False, offline, False), "plan")
+            carry_out(_session(file, target=name, arch=one, offline=offline), "plan")
     check_build_lock(project, workspace, offline=offline)
     _show("nothing is wrong")
 
@@ -207,7 +227,7 @@ def spec(
     from elpack.pipeline import carry_out
     from elpack.steps.specs import write_specs
 
-    session = _session(file, target, arch, "auto", 0, False, offline, quiet)
+    session = _session(file, target=target, arch=arch, offline=offline, quiet=quiet)
     carry_out(session, "plan")
     count = write_specs(session, out, compare=compare)
     if not quiet:
@@ -236,7 +256,7 @@ def standin(file: ReleaseFile = Path("elpack.toml"), arch: Arch = "", quiet: Qui
     from elpack.steps.base import base, choose_target
     from elpack.steps.gather import read_project
 
-    session = _session(file, "el9-standin", arch, "auto", 0, False, False, quiet)
+    session = _session(file, target="el9-standin", arch=arch, quiet=quiet)
     need_tools([step for step in PIPELINE if step.name == "base"], standin=True)
     target, _ = choose_target(read_project(session.workspace).release, "el9-standin", arch)
     with session.screen.phase("Make the stand-in EL9") as say:
@@ -279,19 +299,21 @@ def _workspace(file: Path) -> Workspace:
 
 def _session(
     file: Path,
-    target: str,
-    arch: str,
-    builder: str,
-    workers: int,
-    keep_going: bool,
-    offline: bool,
-    quiet: bool,
+    *,
+    target: str = "",
+    arch: str = "",
+    builder: str = "auto",
     distribution: str = "",
+    workers: int = 0,
+    keep_going: bool = False,
+    offline: bool = False,
+    again: bool = False,
+    quiet: bool = False,
 ) -> Session:
     from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
 
-    options = Options(target, arch, builder, distribution, workers, keep_going, offline)
+    options = Options(target, arch, builder, distribution, workers, keep_going, offline, again)
     return Session(_workspace(file), options, Terminal(_console(sys.stderr), quiet=quiet))
 
 

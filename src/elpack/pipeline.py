@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -17,7 +18,7 @@ from elpack.run import run
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build, published
 from elpack.steps.gather import gather, read_project
-from elpack.steps.install import installed_root
+from elpack.steps.install import install_key, installed_root
 from elpack.steps.repository import publish, publish_buildroot
 from elpack.steps.rpmset import check_rpms
 
@@ -67,6 +68,8 @@ class Options:
     workers: int = 0
     keep_going: bool = False
     offline: bool = False
+    again: bool = False
+    """Install and smoke-test even what passed before."""
 
 
 @dataclass(slots=True)
@@ -191,6 +194,12 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
+    passed = session.output / "logs" / "passed.json"
+    key = install_key(session.project.release, session.base.digest, session.repository, session.workspace)
+    if not session.options.again and passed.exists() and json.loads(passed.read_text())["key"] == key:
+        say("nothing to do: this very set was installed and smoke-tested before; `elpack smoke` does it again")
+        return
+    passed.unlink(missing_ok=True)
     session.install, session.smoke = installed_root(
         session.project.release,
         session.plan,
@@ -201,6 +210,7 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
         runner=session.runner,
         progress=say,
     )
+    write_json(passed, {"key": key, "seconds": session.install.seconds, "installed": session.install.installed})
     say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
 
 

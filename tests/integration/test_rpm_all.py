@@ -108,9 +108,10 @@ def test_dnf_installed_the_whole_closure_for_the_name_that_customers_type(rpm_al
 
 def test_a_second_run_does_nothing_and_says_so(rpm_all: Run) -> None:
     before = {path.name: path.stat().st_ino for path in (PROJECT / ".elpack" / "store").glob("*/*/*.rpm")}
-    done = elpack("rpm", "--target", "el9-standin", "--builder", "bwrap")
+    done = elpack("rpm-all", "--target", "el9-standin", "--builder", "bwrap")
     assert done.returncode == 0, done.stderr
     assert "nothing to do: all 158 had been built before" in done.stderr
+    assert "nothing to do: this very set was installed and smoke-tested before" in done.stderr
     assert {path.name: path.stat().st_ino for path in (PROJECT / ".elpack" / "store").glob("*/*/*.rpm")} == before
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from elpack.builders import Repository
 from elpack.builders.roots import Roots
 from elpack.errors import InstallError, Problem
+from elpack.manifest import effective
 from elpack.plan.model import Role
 from elpack.smoke import make_session
 from elpack.steps.smoke import smoke_root
@@ -90,6 +93,22 @@ def installed_root(
             Problem(f"dnf remove left behind: {', '.join(bad[:20])}", where=plan.by_node()[plan.root].rpm)
         )
     return report, smoke
+
+
+def install_key(release: Release, base: str, repository: Path, workspace: Workspace) -> str:
+    """Return the digest of everything that installation and smoke test depend on.
+
+    base: the digest of the target's own repositories. The repository's own metadata holds the digest of each RPM.
+    """
+    whole = hashlib.sha256(base.encode())
+    whole.update((repository / "repodata" / "repomd.xml").read_bytes())
+    settings = effective(release)
+    whole.update(json.dumps([settings[key] for key in ("application", "service", "smoke")], sort_keys=True).encode())
+    if release.smoke.files:
+        for path in sorted((workspace.home / release.smoke.files).rglob("*")):
+            if path.is_file():
+                whole.update(f"{path.relative_to(workspace.home)}\n".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def _smoke(  # noqa: PLR0917 - the caller's own values, once
