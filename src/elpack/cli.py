@@ -245,7 +245,7 @@ def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
     workspace = _workspace(file)
     count = renew_build_lock(read_project(workspace), workspace, run)
     if not quiet:
-        _show(f"{workspace.build_lock.name} serves {count} sdists")
+        _show(f"{workspace.build_lock.name} serves {count} {'sdist' if count == 1 else 'sdists'}")
 
 
 @app.command(epilog="Example: elpack standin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
@@ -13,6 +14,7 @@ from elpack.steps.facts import read_facts
 from elpack.steps.gather import Closure, close, fetch, read_sources
 from elpack.steps.lock import make_build_lock
 from elpack.steps.lock_sandbox import LockSandbox
+from elpack.steps.sources import build_files_digest
 from elpack.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> 
     facts, paths = _sdists(closures, sources, workspace)
     text = make_build_lock(
         facts,
-        {fact.filename: paths[fact.sha256] for fact in facts},
+        paths,
         [(closure.target, closure.selection) for closure in closures],
         LockSandbox.here(runner, workspace.work / "lock", os.environ),
         lambda file: fetch([file], sources, workspace)[file.sha256],
@@ -69,7 +71,10 @@ def _closures(project: Project, sources: Sources) -> list[Closure]:
 def _sdists(
     closures: list[Closure], sources: Sources, workspace: Workspace, *, offline: bool = False
 ) -> tuple[list[SdistFacts], dict[str, Path]]:
-    """Return the facts of every sdist that some target builds, and where the files lie."""
+    """Return the facts of every sdist that some target builds, and where the files lie, by file name.
+
+    A checkout's sdist has the digest of what says how it is built in place of the whole file's.
+    """
     chosen: dict[str, RemoteFile] = {}
     for closure in closures:
         for choice in closure.chosen.values():
@@ -78,7 +83,13 @@ def _sdists(
     files = [chosen[name] for name in sorted(chosen)]
     paths = fetch(files, sources, workspace, offline=offline)
     facts = read_facts(files, paths, workspace.facts)
-    return [found for file in files if isinstance(found := facts[file.sha256], SdistFacts)], paths
+    made = workspace.work / "sdists"
+    found = [
+        replace(fact, sha256=build_files_digest(path)) if (path := paths[file.sha256]).is_relative_to(made) else fact
+        for file in files
+        if isinstance(fact := facts[file.sha256], SdistFacts)
+    ]
+    return found, {file.filename: paths[file.sha256] for file in files}
 
 
 def _inputs(project: Project, closures: list[Closure], facts: list[SdistFacts]) -> BuildInputs:

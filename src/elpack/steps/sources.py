@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
+import tarfile
 from typing import TYPE_CHECKING
 
 import uv
 
-from elpack.errors import BuildError, CommandError, ConfigError, FetchError, Problem
+from elpack.archives import sdist_member
+from elpack.errors import BuildError, CommandError, ConfigError, FetchError, MissingMemberError, Problem
 from elpack.fetch import fetch_all, find_sdist
 from elpack.model import RemoteFile, Sha256
 from elpack.run import CLEAN_ENV, Command
@@ -44,7 +47,8 @@ def local_source(
     env = {**CLEAN_ENV, **passed, "HOME": str(home), "SOURCE_DATE_EPOCH": "315532800"}
     log = into.with_suffix(".log")
     log.unlink(missing_ok=True)
-    options = ("--offline",) if offline else ()
+    # uv would download a Python for a project that asks for another one than the host has
+    options = ("--python", sys.executable, *(("--offline",) if offline else ()))
     argv = (uv.find_uv_bin(), "build", "--sdist", *options, "--out-dir", str(into), str(tree))
     command = Command(argv, env=env, log=log)
     done = runner(command)
@@ -53,8 +57,41 @@ def local_source(
         what = f"no sdist can be made of the checkout {tree}\n{done.tail()}"
         raise BuildError(Problem(what, where=f"{dist.name} ({log})", fix=f"to see it again: {command}"))
     path = found[0]
+    _refuse_own_folders(path, tree, workspace)
     sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
     return RemoteFile(path.name, "", sha256, path.stat().st_size), path
+
+
+def build_files_digest(sdist: Path) -> Sha256:
+    """Return the digest of those files of a checkout's sdist that say what its build requires.
+
+    The build lock of a checkout hangs on these alone: its other files change with every edit, and the lock itself may
+    be one of them.
+    """
+    digest = hashlib.sha256()
+    for member in ("pyproject.toml", "setup.cfg", "setup.py"):
+        try:
+            content = sdist_member(sdist, member)
+        except MissingMemberError:
+            continue
+        digest.update(f"{member} {len(content)}\n".encode() + content)
+    return Sha256(digest.hexdigest())
+
+
+def _refuse_own_folders(sdist: Path, tree: Path, workspace: Workspace) -> None:
+    """Raise `BuildError` when a checkout's sdist holds elpack's own work or results, which lie in the same folder."""
+    root = tree.resolve()
+    own = [folder.resolve() for folder in (workspace.work, workspace.dist)]
+    inside = tuple(f"{folder.relative_to(root)}/" for folder in own if folder.is_relative_to(root))
+    if not inside:
+        return
+    with tarfile.open(sdist, "r|gz") as archive:
+        found = next((member.name for member in archive if member.name.partition("/")[2].startswith(inside)), "")
+    if found:
+        what = f"the sdist of the checkout {tree} holds elpack's own files, such as {found.partition('/')[2]}"
+        fix = "in the checkout's .gitignore: " + ", ".join(f"/{folder}" for folder in inside)
+        why = "its build backend packs everything that git does not ignore"
+        raise BuildError(Problem(what, sdist.name, why, fix=f"{fix} (or what excludes them for its build backend)"))
 
 
 def checkout(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path | None:

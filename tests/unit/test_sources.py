@@ -1,0 +1,90 @@
+"""Sdists of checkouts: what elpack leaves beside them stays out, and what their build lock hangs on."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from elpack.config import FirstParty
+from elpack.errors import BuildError
+from elpack.naming import dist_name
+from elpack.run import Completed
+from elpack.steps.sources import build_files_digest, local_source
+from elpack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from elpack.run import Command
+
+PYPROJECT = b'[build-system]\nrequires = ["hatchling"]\n'
+
+
+def make_sdist(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"shop-1.0/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+class Backend:
+    """Plays uv with a build backend that packs the given files."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+        self.commands: list[Command] = []
+
+    def __call__(self, command: Command) -> Completed:
+        self.commands.append(command)
+        into = Path(command.argv[command.argv.index("--out-dir") + 1])
+        make_sdist(into / "shop-1.0.tar.gz", self.files)
+        return Completed(command, 0, "", "", 0.0)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / "pyproject.toml").write_bytes(PYPROJECT)
+    return Workspace(tmp_path / "elpack.toml", tmp_path / ".elpack", tmp_path / "dist")
+
+
+SHOP = FirstParty(dist_name("shop"), path=".")
+
+
+def test_sdist_of_checkout_is_made_with_the_python_that_is_here(workspace: Workspace) -> None:
+    backend = Backend({"pyproject.toml": PYPROJECT, "dist.py": b"", "docs/dist/a": b""})
+    made = local_source(SHOP, workspace, backend)
+    assert made is not None
+    assert made[1].name == "shop-1.0.tar.gz"
+    argv = backend.commands[0].argv
+    assert argv[argv.index("--python") + 1] == sys.executable
+
+
+@pytest.mark.parametrize("member", [".elpack/standin/x.rpm", "dist/el9/x86_64/manifest.json"])
+def test_sdist_with_own_folders_is_refused(workspace: Workspace, member: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        local_source(SHOP, workspace, Backend({"pyproject.toml": PYPROJECT, member: b"x"}))
+    (problem,) = caught.value.problems
+    assert member in problem.what
+    assert "/.elpack/, /dist/" in problem.fix
+
+
+def test_folders_of_a_checkout_elsewhere_are_its_own(workspace: Workspace, tmp_path: Path) -> None:
+    checkout = tmp_path / "libs" / "shop"
+    checkout.mkdir(parents=True)
+    (checkout / "pyproject.toml").write_bytes(PYPROJECT)
+    dist = FirstParty(dist_name("shop"), path="libs/shop")
+    assert local_source(dist, workspace, Backend({"pyproject.toml": PYPROJECT, "dist/app.js": b""})) is not None
+
+
+def test_only_files_that_say_how_it_is_built_count_for_the_build_lock(tmp_path: Path) -> None:
+    files = {"pyproject.toml": PYPROJECT, "shop.py": b"1", "pylock.build.toml": b"old"}
+    before = build_files_digest(make_sdist(tmp_path / "a.tar.gz", files))
+    edited = build_files_digest(make_sdist(tmp_path / "b.tar.gz", files | {"shop.py": b"2", "pylock.build.toml": b""}))
+    setup = build_files_digest(make_sdist(tmp_path / "c.tar.gz", files | {"setup.py": b""}))
+    assert before == edited
+    assert before != setup
