@@ -33,6 +33,8 @@ _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_YEARS = range(1980, 2100)
+"""What archives (from 1980) and 32-bit clocks in RPM's tags can date."""
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 LAYOUTS = ("stack",)
 
@@ -141,7 +143,20 @@ def _release(root: Table) -> Release:
     named = isinstance(root.table("application").values.get("name"), str)
     if named and release.application.name not in release.first_party_names():
         root.problem("application.name", f"{release.application.name} has no entry under [first-party]")
+    if type(head.values.get("date")) is dt.date and release.date.year not in _YEARS:
+        head.problem("date", f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, found {release.date}")
+    _check_destinations(root, release)
     return release
+
+
+def _check_destinations(root: Table, release: Release) -> None:
+    taken = {f"/usr/bin/{name}": "application.expose" for name in release.application.expose}
+    for position, asset in enumerate(release.assets):
+        key = f"asset[{position}].destination"
+        if asset.destination in taken:
+            root.problem(key, f"{asset.destination} is also that of {taken[asset.destination]}")
+        elif asset.destination:
+            taken[asset.destination] = key
 
 
 def _application(table: Table) -> Application:
@@ -150,7 +165,7 @@ def _application(table: Table) -> Application:
         name=name,
         lock=table.parsed("lock", _relative, "uv.lock") or "",
         extras=frozenset(_each(table, "extras", dist_name)),
-        rpm=table.parsed("rpm", rpm_name, str(name)) or rpm_name("unnamed"),
+        rpm=table.parsed("rpm", _application_rpm, str(name)) or rpm_name("unnamed"),
         provides=tuple(_each(table, "provides", rpm_name)),
         expose=tuple(_each(table, "expose", _matching(_COMMAND, "a command's name"))),
     )
@@ -267,6 +282,12 @@ def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
 
 def _policy(text: str) -> Policy:
     return Policy(_one_of((Policy.SDIST,))(text))
+
+
+def _application_rpm(text: str) -> RpmName:
+    if text.startswith("python3-"):
+        raise ValueError(f"{text!r} has a meaning to EL9's macros; make it one of application.provides instead")
+    return rpm_name(text)
 
 
 def _index(text: str) -> str:

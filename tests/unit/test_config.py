@@ -324,6 +324,27 @@ def test_a_mistake_in_an_asset(entry: str, message: str) -> None:
     assert one_mistake(f"{LEAST}[[asset]]\n{entry}\n") == message
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("/usr/bin/shop", "/etc/x"), ("/etc/x", "/etc/x")],
+    ids=["exposed command", "twice"],
+)
+def test_two_files_at_one_destination(first: str, second: str) -> None:
+    text = LEAST.replace(APPLICATION, f'{APPLICATION}expose = ["shop"]\n')
+    text += "".join(f'[[asset]]\nsource = "x"\ndestination = "{path}"\n' for path in (first, second))
+    assert " is also that of " in one_mistake(text)
+
+
+@pytest.mark.parametrize("date", ["1800-01-01", "1979-12-31", "2100-01-01", "9999-12-31"])
+def test_date_that_rpm_cannot_write(date: str) -> None:
+    expected = f"elpack.toml: release.date: expected a year from 1980 to 2099, found {date}"
+    assert one_mistake(LEAST.replace("2026-11-01", date)) == expected
+
+
+def test_application_rpm_with_a_name_of_the_macros() -> None:
+    assert "application.provides" in one_mistake(LEAST.replace(APPLICATION, f'{APPLICATION}rpm = "python3-shop"\n'))
+
+
 SERVICE = """\
 [service]
 name = "shop"
