@@ -30,6 +30,12 @@ def test_a_sound_plan_has_no_findings() -> None:
     check_plan(make_plan(inputs), inputs)
 
 
+def test_smoke_step_that_speaks_of_a_dist_outside_the_lock() -> None:
+    step = '[[smoke.step]]\nname = "version"\nrun = ["app"]\nexpect = ["{version:lib}", "{version:ghost}"]\n'
+    found = findings(Case(release=f"{RELEASE}\n{step}"))
+    assert found == ["[[smoke.step]]: '{version:ghost}': the lock holds no ghost"]
+
+
 def test_every_rule_tells_what_it_finds() -> None:
     assert len(set(RULES)) == len(RULES)
     for rule in RULES:

@@ -10,12 +10,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from elpack.errors import PlanError, Problem
+from elpack.errors import ConfigError, PlanError, Problem
 from elpack.naming import dist_name, parse_version
 from elpack.plan.keys import root_nodes
 from elpack.plan.make import INSTALLER
 from elpack.plan.model import Role
 from elpack.plan.paths import installed_paths
+from elpack.smoke import make_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -227,6 +228,21 @@ def name_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
             )
 
 
+def smoke_without_dist(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A smoke step that speaks of what the lock does not hold, which is better told now than after the build.
+
+    Mend the name in ``{version:DIST}``.
+    """
+    release = inputs.release
+    versions = {
+        str(package.dist): package.upstream_version for package in plan.published() if package.role is not Role.RUNTIME
+    }
+    try:
+        make_session(release.smoke, release.service, release.prefix, versions)
+    except ConfigError as error:
+        yield from error.problems
+
+
 RULES: tuple[Rule, ...] = (
     no_usable_file,
     no_installer,
@@ -241,6 +257,7 @@ RULES: tuple[Rule, ...] = (
     no_licence,
     override_for_nobody,
     name_for_nobody,
+    smoke_without_dist,
 )
 
 
