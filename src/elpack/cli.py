@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from elpack import __version__
-from elpack.errors import DiskFullError, ElpackError, InterruptedRunError, PrivilegeError, Problem
+from elpack.errors import DiskFullError, ElpackError, InterruptedRunError, PrivilegeError, Problem, StoreError
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -197,7 +197,6 @@ def check(
 ) -> None:
     """Check the release file, the overrides, both locks and the whole set, for every target or the named one."""
     from elpack.pipeline import carry_out
-    from elpack.steps.buildlock import check_build_lock
     from elpack.steps.gather import read_project
 
     workspace = _workspace(file)
@@ -206,7 +205,6 @@ def check(
     for name in [target] if target else arches:
         for one in [arch] if arch else arches.get(name, ("",)):
             carry_out(_session(file, target=name, arch=one, offline=offline), "plan")
-    check_build_lock(project, workspace, offline=offline)
     _show("nothing is wrong")
 
 
@@ -333,6 +331,9 @@ def _known(error: OSError) -> ElpackError | None:
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         why = "it belongs to another user, maybe since an earlier run with sudo"
         return PrivilegeError(Problem(f"{error.strerror}".lower(), where, why, fix="run the same command with sudo"))
+    if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
+        fix = "move it out of the way, then run again"
+        return StoreError(Problem(f"{error.strerror}".lower(), where, "something else has the place of elpack's", fix))
     return None
 
 

@@ -17,6 +17,7 @@ from elpack.render import render_all
 from elpack.run import run
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build, published
+from elpack.steps.buildlock import check_build_lock
 from elpack.steps.gather import gather, read_project
 from elpack.steps.install import install_key, installed_root
 from elpack.steps.repository import publish, publish_buildroot
@@ -145,6 +146,7 @@ def _fetch(session: Session, say: Callable[[str], None]) -> None:
 
 def _plan(session: Session, say: Callable[[str], None]) -> None:
     inputs = session.gathered.inputs
+    check_build_lock(session.project, session.gathered.sources, session.workspace, offline=session.options.offline)
     session.plan = plan = make_plan(inputs)
     check_plan(plan, inputs)
     release = inputs.release

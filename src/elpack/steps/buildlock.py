@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from elpack.workspace import Workspace
 
 
-def check_build_lock(project: Project, workspace: Workspace, *, offline: bool = False) -> None:
-    """Raise `BuildLockError` with all reasons why the build lock does not belong to the release any more."""
-    sources = read_sources(project, workspace, offline=offline)
+def check_build_lock(project: Project, sources: Sources, workspace: Workspace, *, offline: bool = False) -> None:
+    """Raise `BuildLockError` with all reasons why the build lock does not belong to the release any more.
+
+    It serves all targets at once, so all of them are looked at, whichever is built.
+    """
     closures = _closures(project, sources)
     facts, _ = _sdists(closures, sources, workspace, offline=offline)
     inputs = _inputs(project, closures, facts)

@@ -51,6 +51,7 @@ class Gathered:
     """The planner's inputs, and where the file of each digest lies."""
 
     inputs: Inputs
+    sources: Sources
     paths: dict[str, Path] = field(default_factory=dict)
 
 
@@ -163,7 +164,7 @@ def gather(
         assets=assets,
         notices=sources.notices,
     )
-    return Gathered(inputs, paths)
+    return Gathered(inputs, sources, paths)
 
 
 def fetch(

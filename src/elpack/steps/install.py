@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from elpack.plan.model import Plan
     from elpack.run import Runner
     from elpack.steps.smoke import SmokeReport
+    from elpack.tools.dnf import Transaction
     from elpack.workspace import Workspace
 
 # What any installation and removal changes on a system: databases, caches, logs, account files and their backups.
@@ -82,6 +83,7 @@ def installed_root(
         before = set(_files(root.path))
         progress(f"dnf install {' '.join(wanted)}")
         done = ours.install(root.path, wanted, log, "the clean root")
+        _must_be_ours(plan, done)
         smoke = _smoke(release, plan, root, workspace, logs, runner, progress)
         progress(f"dnf remove {release.application.rpm}")
         ours.remove(root.path, (release.application.rpm,), logs / "dnf-remove.log", "the clean root")
@@ -93,6 +95,14 @@ def installed_root(
             Problem(f"dnf remove left behind: {', '.join(bad[:20])}", where=plan.by_node()[plan.root].rpm)
         )
     return report, smoke
+
+
+def _must_be_ours(plan: Plan, done: Transaction) -> None:
+    """Raise `InstallError` when dnf took a package of the target's own that has our name."""
+    package = plan.by_node()[plan.root]
+    if not any(installed.startswith(f"{package.nvr}.") for installed in done.packages):
+        what = f"dnf installed no {package.nvr}, but what the target itself calls {package.rpm}"
+        raise InstallError(Problem(what, where="elpack.toml: application.rpm", fix="choose another name"))
 
 
 def install_key(release: Release, base: str, repository: Path, workspace: Workspace) -> str:
