@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from elpack.buildlock import OWN_REQUIRES, BuildInputs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -86,13 +88,17 @@ name = "installer"
 version = "1.0"
 wheels = [{{ url = "https://files.invalid/{name}", size = {size}, hashes = {{ sha256 = "{sha256}" }} }}]
 
-[tool.elpack]
-format = 1
-digest = "of other inputs"
-environments = ["3.12 x86_64"]
-
-[tool.elpack.sdists]
 """
+
+
+def build_lock_table(environment: str, digest: str) -> str:
+    """Return elpack's own table of a build lock that was made for app's sdist, which needs nothing to be built."""
+    inputs = BuildInputs({"app-1.0.tar.gz": (digest, ())}, tuple(sorted(OWN_REQUIRES)), (), (environment,))
+    return (
+        f'[tool.elpack]\nformat = 1\ndigest = "{inputs.digest()}"\nenvironments = ["{environment}"]\n'
+        f"own = {json.dumps(inputs.own)}\noverrides = []\n\n"
+        f'[tool.elpack.sdists."app-1.0.tar.gz"]\nsha256 = "{digest}"\nrequires = []\ndynamic = []\n'
+    )
 
 
 def wheel(name: str, version: str = "1.0", filler: int = 0) -> bytes:
@@ -214,6 +220,7 @@ class Shop:
         (self.downloads / name).write_bytes(self.installer)
         (self.home / "pylock.build.toml").write_text(
             BUILD_LOCK.format(name=name, size=len(self.installer), sha256=sha256(self.installer))
+            + build_lock_table("3.12 x86_64", sha256(source))
         )
         (self.home / "elpack.toml").write_text(self.release.format(index=simple, sha256=sha256(source)))
         return self
@@ -304,7 +311,10 @@ def test_no_build_lock(shop: Shop) -> None:
 
 
 def test_stale_build_lock(shop: Shop) -> None:
-    said = shop.save().refused(12, "check", *TARGET)
+    lock = shop.save().home / "pylock.build.toml"
+    text = lock.read_text().replace("app-1.0.tar.gz", "old-1.0.tar.gz")
+    lock.write_text(re.sub(r'digest = "\w+"', 'digest = "of other inputs"', text))
+    said = shop.refused(12, "plan", *TARGET)
     assert "app-1.0.tar.gz is built from source, the lock was made without it" in said
 
 
@@ -521,8 +531,10 @@ def test_an_sdist_that_does_not_build(shop: Shop, needs: Callable[..., None]) ->
     own = {"installer", "packaging", "pip", "setuptools", "wheel"}
     head, *blocks = (repository / "pylock.build.toml").read_text().partition("\n[tool.elpack")[0].split("[[packages]]")
     kept = [block for block in blocks if block.split('"')[1] in own]
-    table = '\n[tool.elpack]\nformat = 1\nenvironments = ["3.11 x86_64"]\n[tool.elpack.sdists]\n'
-    (shop.home / "pylock.build.toml").write_text("[[packages]]".join((head, *kept)) + table)
+    # of a checkout's sdist, only what says how it is built is in the build lock's digest
+    project = (tree / "pyproject.toml").read_bytes()
+    table = build_lock_table("3.11 x86_64", sha256(f"pyproject.toml {len(project)}\n".encode() + project))
+    (shop.home / "pylock.build.toml").write_text("[[packages]]".join((head, *kept)) + "\n" + table)
     (repository / ".elpack" / "standin").mkdir(parents=True, exist_ok=True)
     (shop.home / ".elpack" / "standin").symlink_to(repository / ".elpack" / "standin")
     shutil.rmtree(shop.downloads)
