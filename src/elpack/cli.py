@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from elpack import __version__
-from elpack.errors import DiskFullError, ElpackError, InterruptedRunError, PrivilegeError, Problem, StoreError
+from elpack.errors import ElpackError, InterruptedRunError, Problem, from_os
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # who reads us has seen enough; typer ends us quietly
-            if isinstance(error, OSError) and (known := _known(error)):
+            if isinstance(error, OSError) and (known := from_os(error)):
                 _fail(known)
             file = kwargs.get("file")
             _crash(error, _workspace(file if isinstance(file, Path) else Path("elpack.toml")).work)
@@ -321,20 +321,6 @@ def _fail(error: ElpackError) -> Never:
     for problem in error.problems:
         console.print(f"• {problem}", markup=False, highlight=False, soft_wrap=True)
     sys.exit(error.exit_code)
-
-
-def _known(error: OSError) -> ElpackError | None:
-    """Return what an error of the operating system means to the user, None where only a developer knows."""
-    where = str(error.filename or "")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError(Problem("no space left", where=where, fix="free some, then run again"))
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        why = "it belongs to another user, maybe since an earlier run with sudo"
-        return PrivilegeError(Problem(f"{error.strerror}".lower(), where, why, fix="run the same command with sudo"))
-    if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
-        fix = "move it out of the way, then run again"
-        return StoreError(Problem(f"{error.strerror}".lower(), where, "something else has the place of elpack's", fix))
-    return None
 
 
 def _crash(error: Exception, work: Path) -> Never:

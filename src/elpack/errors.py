@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -170,3 +171,17 @@ class InterruptedRunError(ElpackError):
 
     exit_code = 130
     title = "interrupted"
+
+
+def from_os(error: OSError) -> ElpackError | None:
+    """Return what an error of the operating system means to the user, None where only a developer knows."""
+    where = str(error.filename or "")
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError(Problem("no space left", where=where, fix="free some, then run again"))
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        why = "it belongs to another user, maybe since an earlier run with sudo"
+        return PrivilegeError(Problem(f"{error.strerror}".lower(), where, why, fix="run the same command with sudo"))
+    if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
+        fix = "move it out of the way, then run again"
+        return StoreError(Problem(f"{error.strerror}".lower(), where, "something else has the place of elpack's", fix))
+    return None
