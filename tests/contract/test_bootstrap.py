@@ -120,7 +120,6 @@ def test_what_is_there_is_not_installed(stubbed: Callable[..., dict[str, str]]) 
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize(
     ("identity", "call"),
     [

@@ -66,8 +66,6 @@ def builder(
     needs: Callable[..., None], target: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BwrapBuilder]:
     needs("dnf", "bwrap", "mount", "mmdebstrap", "rpmbuild", "createrepo_c")
-    if os.geteuid() != 0:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("needs root")
     work = tmp_path_factory.mktemp("bwrap")
     yield BwrapBuilder(target, (Repository("standin", str(build_standin(target, STANDIN))),), work)
     assert mounts(work) == []

@@ -7,7 +7,6 @@ types `just rpm-all`, so what that built is not built again.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -71,8 +70,6 @@ def elpack(*arguments: str) -> subprocess.CompletedProcess[str]:
 def rpm_all(needs: Callable[..., None]) -> Run:
     """Run the main job."""
     needs(*TOOLS)
-    if os.geteuid() != 0:
-        pytest.skip("build roots need root")
     done = elpack("rpm-all", "--target", "el9-standin", "--builder", "bwrap")
     assert done.returncode == 0, done.stderr[-6000:]
     return Run(done.stdout + done.stderr, json.loads((OUTPUT / "manifest.json").read_text()))

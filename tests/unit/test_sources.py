@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from elpack.config import FirstParty
-from elpack.errors import BuildError
+from elpack.errors import BuildError, CommandError
 from elpack.naming import dist_name
-from elpack.run import Completed
-from elpack.steps.sources import build_files_digest, local_source
+from elpack.run import Completed, run
+from elpack.steps.sources import build_files_digest, checkout, local_source
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from elpack.run import Command
 
 PYPROJECT = b'[build-system]\nrequires = ["hatchling"]\n'
@@ -88,3 +91,51 @@ def test_only_files_that_say_how_it_is_built_count_for_the_build_lock(tmp_path: 
     setup = build_files_digest(make_sdist(tmp_path / "c.tar.gz", files | {"setup.py": b""}))
     assert before == edited
     assert before != setup
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    subprocess.run(("git", "-C", str(folder), *identity, *arguments), check=True, capture_output=True)
+
+
+@pytest.fixture
+def upstream(tmp_path: Path, needs: Callable[..., None]) -> Path:
+    """Make a repository with the tag release/1.0, and one commit after it."""
+    needs("git")
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    git(folder, "init")
+    for version in ("1.0", "2.0"):
+        (folder / "pyproject.toml").write_text(f'[project]\nname = "shop"\nversion = "{version}"\n')
+        git(folder, "add", ".")
+        git(folder, "commit", "-m", version)
+        if version == "1.0":
+            git(folder, "tag", "release/1.0")
+    return folder
+
+
+def tagged(upstream: Path, tag: str) -> FirstParty:
+    return FirstParty(dist_name("shop"), git=upstream.as_uri(), tag=tag)
+
+
+def test_a_git_source_is_the_tag_and_not_what_came_after_it(tmp_path: Path, upstream: Path) -> None:
+    workspace = Workspace(tmp_path / "elpack.toml", tmp_path / ".elpack", tmp_path / "dist")
+    tree = checkout(tagged(upstream, "release/1.0"), workspace, run)
+    assert tree is not None
+    assert 'version = "1.0"' in (tree / "pyproject.toml").read_text()
+    assert tree.parent == workspace.work / "checkouts"
+
+
+def test_another_repository_with_the_same_tag_is_cloned_anew(tmp_path: Path, upstream: Path) -> None:
+    workspace = Workspace(tmp_path / "elpack.toml", tmp_path / ".elpack", tmp_path / "dist")
+    first = checkout(tagged(upstream, "release/1.0"), workspace, run)
+    moved = upstream.rename(tmp_path / "moved")
+    assert checkout(tagged(upstream, "release/1.0"), workspace, run) == first
+    assert checkout(tagged(moved, "release/1.0"), workspace, run) != first
+
+
+def test_a_tag_that_is_not_there(tmp_path: Path, upstream: Path) -> None:
+    workspace = Workspace(tmp_path / "elpack.toml", tmp_path / ".elpack", tmp_path / "dist")
+    with pytest.raises(CommandError, match=r"first-party\.shop: git cannot fetch tag release/3\.0 of file://"):
+        checkout(tagged(upstream, "release/3.0"), workspace, run)
+    assert not list((workspace.work / "checkouts").glob("shop-????????????"))

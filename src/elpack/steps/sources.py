@@ -136,7 +136,9 @@ def _stable_url(release: Release, filename: str) -> str:
 
 
 def _clone(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path:
-    tree = workspace.work / "checkouts" / f"{dist.name}-{dist.tag}"
+    # by address and tag: a repository that moved is not the one that was cloned, and a tag may hold slashes
+    source = hashlib.sha256(f"{dist.git} {dist.tag}".encode()).hexdigest()[:12]
+    tree = workspace.work / "checkouts" / f"{dist.name}-{source}"
     if not tree.exists():
         # only a finished clone gets the final name
         partial = tree.with_name(f"{tree.name}.partial")
