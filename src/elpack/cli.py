@@ -88,68 +88,52 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-@app.command("rpm-all", epilog="Example: elpack rpm-all --target el9-standin")
-@_guarded
-def rpm_all(
-    file: ReleaseFile = Path("elpack.toml"),
-    target: TargetName = "",
-    arch: Arch = "",
-    builder: BuilderName = "auto",
-    distribution: Distribution = "",
-    workers: Workers = 0,
-    keep_going: KeepGoing = False,
-    offline: Offline = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fetch, plan, build, check, make the repository, install in a clean root, smoke-test."""
-    from elpack.pipeline import carry_out
+def _builds_up_to(last: str) -> Callable[..., None]:
+    """Return a command that runs the pipeline to its step `last`."""
 
-    session = _session(
-        file,
-        target=target,
-        arch=arch,
-        builder=builder,
-        distribution=distribution,
-        workers=workers,
-        keep_going=keep_going,
-        offline=offline,
-        quiet=quiet,
-    )
-    carry_out(session, "install")
-    if not quiet:
-        _summary(session)
+    @_guarded
+    def command(
+        file: ReleaseFile = Path("elpack.toml"),
+        target: TargetName = "",
+        arch: Arch = "",
+        builder: BuilderName = "auto",
+        distribution: Distribution = "",
+        workers: Workers = 0,
+        keep_going: KeepGoing = False,
+        offline: Offline = False,
+        quiet: Quiet = False,
+    ) -> None:
+        from elpack.pipeline import carry_out
+
+        session = _session(
+            file,
+            target=target,
+            arch=arch,
+            builder=builder,
+            distribution=distribution,
+            workers=workers,
+            keep_going=keep_going,
+            offline=offline,
+            quiet=quiet,
+        )
+        carry_out(session, last)
+        if not quiet:
+            _summary(session)
+
+    return command
 
 
-@app.command(epilog="Example: elpack rpm --keep-going")
-@_guarded
-def rpm(
-    file: ReleaseFile = Path("elpack.toml"),
-    target: TargetName = "",
-    arch: Arch = "",
-    builder: BuilderName = "auto",
-    distribution: Distribution = "",
-    workers: Workers = 0,
-    keep_going: KeepGoing = False,
-    offline: Offline = False,
-    quiet: Quiet = False,
-) -> None:
-    """Build all RPMs and the repository, without installing them."""
-    from elpack.pipeline import carry_out
+app.command(
+    "rpm-all",
+    help="Do it all: plan, build, install in a clean root, smoke-test.",
+    epilog="Example: elpack rpm-all --target el9-standin",
+)(_builds_up_to("install"))
 
-    session = _session(
-        file,
-        target=target,
-        arch=arch,
-        builder=builder,
-        distribution=distribution,
-        workers=workers,
-        keep_going=keep_going,
-        offline=offline,
-        quiet=quiet,
-    )
-    carry_out(session, "repository")
-    if not quiet:
-        _summary(session)
+app.command(
+    "rpm",
+    help="Build all RPMs and the repository, without installing them.",
+    epilog="Example: elpack rpm --keep-going",
+)(_builds_up_to("repository"))
 
 
 @app.command(epilog="Example: elpack smoke --target el9-standin")
