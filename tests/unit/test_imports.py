@@ -15,6 +15,7 @@ PURE = (
     "errors",
     "model",
     "naming",
+    "requirements",
     "tables",
     "config",
     "config_service",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -16,11 +14,13 @@ from elpack.plan.keys import root_nodes
 from elpack.plan.make import INSTALLER
 from elpack.plan.model import Role
 from elpack.plan.paths import installed_paths
+from elpack.requirements import holds, parsed
 from elpack.smoke import make_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
@@ -113,7 +113,7 @@ def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
         override = inputs.overrides.get(package.dist)
         accepted = {entry.value for entry in override.unmet} if override else set()
         fix = f"uv lock; or [[unmet]] with the dist and a reason, in specs/overrides/{package.dist}.toml"
-        for requirement in _requirements(metadata.requires_dist):
+        for requirement in parsed(metadata.requires_dist):
             if not _applies(requirement, inputs, dist.extras) or dist_name(requirement.name) in accepted:
                 continue
             have = closure.get(dist_name(requirement.name))
@@ -285,19 +285,6 @@ def _with_facts(plan: Plan) -> Iterator[Package]:
             yield package
 
 
-def _requirements(texts: tuple[str, ...]) -> Iterator[Requirement]:
-    for text in texts:
-        try:
-            yield Requirement(text)
-        except InvalidRequirement:
-            continue
-
-
 def _applies(requirement: Requirement, inputs: Inputs, extras: frozenset[NormalizedName]) -> bool:
-    if requirement.marker is None:
-        return True
     environment = inputs.target.marker_environment()
-    try:
-        return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
-    except (UndefinedComparison, UndefinedEnvironmentName):  # nonsense from outside, which no installer can follow
-        return False
+    return any(holds(requirement, environment, extra) for extra in ("", *extras))

@@ -6,8 +6,6 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from elpack.escape import safe_url, summary_line
 from elpack.licences import doubt_about, licence_of
 from elpack.model import SdistFacts, WheelFacts
@@ -15,10 +13,12 @@ from elpack.naming import Evr, dist_name, rpm_name, rpm_version
 from elpack.overrides import Override
 from elpack.plan.model import BuildRequire, Licence, NodeId, Package, Role, Source
 from elpack.plan.paths import vendored_sonames
+from elpack.requirements import applicable, provided_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
@@ -95,24 +95,12 @@ def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
 
 def active(requirements: Iterable[str], target: Target) -> list[Requirement]:
     """Return the PEP 508 requirements that hold on the target without any extra; malformed ones are left out."""
-    environment = {**target.marker_environment(), "extra": ""}
-    found = []
-    for text in requirements:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.marker is None or requirement.marker.evaluate(environment):
-            found.append(requirement)
-    return found
+    return applicable(requirements, target.marker_environment())
 
 
 def dist_version(version: Version) -> str:
-    """Return a version as dist Provides spell it: rpm's form without trailing zeros, as EL9's generator does."""
-    text = str(rpm_version(version))
-    while text.endswith(".0"):
-        text = text[:-2]
-    return text
+    """Return a version as dist Provides spell it."""
+    return provided_version(version)
 
 
 def build_requirements(inputs: Inputs, package: Package, facts: SdistFacts) -> tuple[list[BuildRequire], list[NodeId]]:
