@@ -69,7 +69,8 @@ class Dnf:
         """Return the repository's repomd.xml: its own for a folder, the newest cached one for a URL."""
         if is_folder(repository):
             return folder(repository) / "repodata" / "repomd.xml"
-        cached = self.work.joinpath("cache").glob(f"{repository.id}-*/repodata/repomd.xml")
+        digest = "[0-9a-f]" * 16  # so that the cache of epel is not that of epel-testing
+        cached = self.work.joinpath("cache").glob(f"{repository.id}-{digest}/repodata/repomd.xml")
         return max(cached, key=lambda path: path.stat().st_mtime, default=None)
 
     def forget(self, repositories: Iterable[Repository]) -> None:
@@ -92,7 +93,7 @@ class Dnf:
             (
                 *("bwrap", "--die-with-parent", "--dev-bind", "/", "/"),
                 *("--dev", str(root / "dev"), "--proc", str(root / "proc"), "--chdir", str(root), "--"),
-                *(_program(), "--config", str(config), "--installroot", str(root)),
+                *(program(), "--config", str(config), "--installroot", str(root)),
                 *("--releasever", self.releasever, "--forcearch", self.arch),
                 f"--setopt=cachedir={os.path.relpath(self.work / 'cache', root)}",
                 *arguments,
@@ -202,7 +203,8 @@ def _errors(text: str, limit: int = 20) -> str:
     return "\n".join(lines[max(0, first) :][:limit])
 
 
-def _program() -> str:
+def program() -> str:
+    """Return the name under which this host has dnf 4."""
     path = CLEAN_ENV["PATH"]
     return next((name for name in _PROGRAMS if shutil.which(name, path=path)), "dnf")
 
