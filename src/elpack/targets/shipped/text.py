@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from packaging.utils import NormalizedName
+
     from elpack.targets.shipped import Shipped, ShippedData
 
 
@@ -24,7 +26,7 @@ def render_shipped(data: ShippedData, comment: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(dists: Mapping[str, Shipped]) -> list[str]:
+def _section(dists: Mapping[NormalizedName, Shipped]) -> list[str]:
     # a normalised name is a bare key unless it has a dot, which it has not
     return [f"{name} = {{ {_fields(dists[name])} }}" for name in sorted(dists)]
 
