@@ -48,6 +48,9 @@ TargetName = Annotated[
     str, typer.Option("--target", "-t", help="A target of the release file; else the first that can be reached.")
 ]
 Arch = Annotated[str, typer.Option(help="Architecture; else this machine's.")]
+LayoutName = Annotated[
+    str, typer.Option("--layout", "-l", help="stack, bundle or system; else the release's own.")
+]
 BuilderName = Annotated[str, typer.Option("--builder", help="auto, mock or bwrap.")]
 Distribution = Annotated[
     str, typer.Option(help="mock's EL9: centos-stream-9, alma-9, rocky-9 or rhel-9, each also with +epel.")
@@ -96,6 +99,7 @@ def _builds_up_to(last: str) -> Callable[..., None]:
         file: ReleaseFile = Path("elpack.toml"),
         target: TargetName = "",
         arch: Arch = "",
+        layout: LayoutName = "",
         builder: BuilderName = "auto",
         distribution: Distribution = "",
         workers: Workers = 0,
@@ -109,6 +113,7 @@ def _builds_up_to(last: str) -> Callable[..., None]:
             file,
             target=target,
             arch=arch,
+            layout=layout,
             builder=builder,
             distribution=distribution,
             workers=workers,
@@ -139,12 +144,16 @@ app.command(
 @app.command(epilog="Example: elpack smoke --target el9-standin")
 @_guarded
 def smoke(
-    file: ReleaseFile = Path("elpack.toml"), target: TargetName = "", arch: Arch = "", quiet: Quiet = False
+    file: ReleaseFile = Path("elpack.toml"),
+    target: TargetName = "",
+    arch: Arch = "",
+    layout: LayoutName = "",
+    quiet: Quiet = False,
 ) -> None:
     """Install what is built into a clean root and smoke-test it; builds only what is missing."""
     from elpack.pipeline import carry_out
 
-    session = _session(file, target=target, arch=arch, again=True, quiet=quiet)
+    session = _session(file, target=target, arch=arch, layout=layout, again=True, quiet=quiet)
     carry_out(session, "install")
     if not quiet:
         _smoke_table(session)
@@ -156,6 +165,7 @@ def plan(
     file: ReleaseFile = Path("elpack.toml"),
     target: TargetName = "",
     arch: Arch = "",
+    layout: LayoutName = "",
     offline: Offline = False,
     everything: Annotated[bool, typer.Option("--all", help="Show the build roots' own packages, too.")] = False,
     as_json: Json = False,
@@ -165,7 +175,7 @@ def plan(
     from elpack.report.tables import plan_json, plan_table
     from elpack.steps.base import existing_base
 
-    session = _session(file, target=target, arch=arch, offline=offline, quiet=as_json)
+    session = _session(file, target=target, arch=arch, layout=layout, offline=offline, quiet=as_json)
     carry_out(session, "plan")
     cached = _cached(session, existing_base(session.target, session.workspace))
     if as_json:
@@ -179,16 +189,22 @@ def plan(
 def check(
     file: ReleaseFile = Path("elpack.toml"), target: TargetName = "", arch: Arch = "", offline: Offline = False
 ) -> None:
-    """Check the release file, the overrides, both locks and the whole set, for every target or the named one."""
+    """Check the release file, the overrides, both locks and the whole set: every layout for every target."""
     from elpack.pipeline import carry_out
     from elpack.steps.gather import read_project
 
-    workspace = _workspace(file)
-    project = read_project(workspace)
-    arches = {choice.name: choice.arches for choice in project.release.targets}
+    release = read_project(_workspace(file)).release
+    arches = {choice.name: choice.arches for choice in release.targets}
+    failed: list[ElpackError] = []
     for name in [target] if target else arches:
         for one in [arch] if arch else arches.get(name, ("",)):
-            carry_out(_session(file, target=name, arch=one, offline=offline), "plan")
+            for layout in release.layouts:
+                try:
+                    carry_out(_session(file, target=name, arch=one, layout=layout, offline=offline), "plan")
+                except ElpackError as error:
+                    failed.append(error)
+    if failed:
+        raise type(failed[0])(*dict.fromkeys(problem for error in failed for problem in error.problems))
     _show("nothing is wrong")
 
 
@@ -198,20 +214,24 @@ def spec(
     file: ReleaseFile = Path("elpack.toml"),
     target: TargetName = "",
     arch: Arch = "",
-    out: Annotated[Path | None, typer.Option(help="Write all specs there instead.")] = None,
+    layout: LayoutName = "",
+    out: Annotated[Path | None, typer.Option(help="Write all specs of one layout there instead.")] = None,
     offline: Offline = False,
     compare: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail when a committed spec differs.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the spec files of the first-party packages into specs/<target>/, or all of them elsewhere."""
+    """Write the first-party packages' spec files of every layout into specs/<target>/, or all of one elsewhere."""
     from elpack.pipeline import carry_out
+    from elpack.steps.gather import read_project
     from elpack.steps.specs import write_specs
 
-    session = _session(file, target=target, arch=arch, offline=offline, quiet=quiet)
-    carry_out(session, "plan")
-    count = write_specs(session, out, compare=compare)
+    layouts = (layout,) if layout or out else read_project(_workspace(file)).release.layouts
+    sessions = [_session(file, target=target, arch=arch, layout=one, offline=offline, quiet=quiet) for one in layouts]
+    for session in sessions:
+        carry_out(session, "plan")
+    count = write_specs(sessions, out, compare=compare)
     if not quiet:
         _show(f"{count} specs {'are as committed' if compare else 'written'}")
 
@@ -227,7 +247,33 @@ def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
     workspace = _workspace(file)
     count = renew_build_lock(read_project(workspace), workspace, run)
     if not quiet:
-        _show(f"{workspace.build_lock.name} serves {count} {'sdist' if count == 1 else 'sdists'}")
+        _show(f"{workspace.build_lock.name} {_sdists(count)}")
+
+
+@app.command(epilog="Example: elpack init ../shop")
+@_guarded
+def init(
+    directory: Annotated[Path, typer.Argument(help="The project's folder, with its pyproject.toml.")] = Path(),
+    lock_later: Annotated[bool, typer.Option("--no-lock", help="Write no build lock; elpack lock does it.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the elpack.toml and the build lock of a project: an application with its uv.lock, or a library."""
+    from elpack.report.init import next_text, written_text
+    from elpack.run import run
+    from elpack.steps.buildlock import renew_build_lock
+    from elpack.steps.gather import read_project
+    from elpack.steps.init import init as write
+
+    workspace = _workspace(directory / "elpack.toml")
+    written = write(workspace, run)
+    if not quiet:
+        _show(written_text(written, str(directory / workspace.file.name)))
+    if not lock_later:
+        count = renew_build_lock(read_project(workspace), workspace, run)
+        if not quiet:
+            _show(f"{directory / workspace.build_lock.name} {_sdists(count)}")
+    if not quiet:
+        _show(next_text(str(directory), locked=not lock_later))
 
 
 @app.command(epilog="Example: elpack standin")
@@ -284,6 +330,7 @@ def _session(
     *,
     target: str = "",
     arch: str = "",
+    layout: str = "",
     builder: str = "auto",
     distribution: str = "",
     workers: int = 0,
@@ -295,7 +342,7 @@ def _session(
     from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
 
-    options = Options(target, arch, builder, distribution, workers, keep_going, offline, again)
+    options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again)
     return Session(_workspace(file), options, Terminal(_console(sys.stderr), quiet=quiet))
 
 
@@ -345,6 +392,10 @@ def _smoke_table(session: Session) -> None:
 
     if session.smoke is not None:
         _show(smoke_table(session.smoke))
+
+
+def _sdists(count: int) -> str:
+    return f"serves {count} {'sdist' if count == 1 else 'sdists'}"
 
 
 def _print_json(value: object) -> None:

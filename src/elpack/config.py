@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from elpack.config_promises import Promises, read_promises
 from elpack.config_service import read_service, read_smoke
+from elpack.config_system import SystemLayout, read_system
 from elpack.errors import ConfigError, Problem
-from elpack.model import Policy, Sha256
+from elpack.model import Layout, Policy, Sha256
 from elpack.naming import dist_name, parse_version, rpm_name
 from elpack.tables import Table, parse_toml
 from elpack.targets import TargetChoice, known_targets, read_target_choice
@@ -36,7 +38,6 @@ _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _YEARS = range(1980, 2100)
 """What archives (from 1980) and 32-bit clocks in RPM's tags can date."""
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
-LAYOUTS = ("stack",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,11 @@ class FirstParty:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What the release exists for. `lock` is the path of its uv.lock inside its source."""
+    """What the release exists for. `lock` is the path of its uv.lock inside its source.
+
+    A `library` has no commands of its own to expose, and may have no lock: then it is packaged alone, and what it
+    requires is left to the target's repositories.
+    """
 
     name: NormalizedName
     lock: str
@@ -65,6 +70,7 @@ class Application:
     rpm: RpmName
     provides: tuple[RpmName, ...]
     expose: tuple[str, ...]
+    library: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Release:
     date: dt.date
     revision: int
     packager: str
-    layout: str
+    layout: Layout
     prefix: str
     index: str
     application: Application
@@ -96,6 +102,39 @@ class Release:
     assets: tuple[AssetFile, ...]
     service: Service | None
     smoke: Smoke
+    system: SystemLayout | None = None
+    promises: Promises = Promises()
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """Return every layout that the release can be made in, its own first."""
+        if self.layout is Layout.SYSTEM:
+            return (Layout.SYSTEM,)
+        other = Layout.BUNDLE if self.layout is Layout.STACK else Layout.STACK
+        return (self.layout, other, *((Layout.SYSTEM,) if self.system else ()))
+
+    def smoke_of(self, layout: Layout) -> Smoke:
+        """Return the smoke test of a layout: `[smoke]` is that of the release's own, and of its bundle or stack."""
+        if (
+            layout is Layout.SYSTEM
+            and self.system is not None
+            and (self.layout is not layout or self.system.smoke.steps)
+        ):
+            return self.system.smoke
+        return self.smoke
+
+    def system_packages(self) -> tuple[NormalizedName, ...]:
+        """Return the dists that layout `system` is for."""
+        if self.system is not None and self.system.packages:
+            return self.system.packages
+        own = self.first_party_names()
+        return (
+            (self.application.name,) if self.layout is Layout.SYSTEM else tuple(sorted(own - {self.application.name}))
+        )
+
+    def system_extras(self, name: NormalizedName) -> tuple[NormalizedName, ...]:
+        """Return the extras of a dist that get a metapackage."""
+        return self.system.extras.get(name, ()) if self.system else ()
 
     @property
     def index_is_local(self) -> bool:
@@ -123,30 +162,56 @@ def parse_release(text: str, file: str = "elpack.toml") -> Release:
 def _release(root: Table) -> Release:
     head = root.table("release")
     name = head.parsed("name", rpm_name)
+    layout = Layout(head.parsed("layout", _one_of(tuple(Layout)), Layout.STACK) or Layout.STACK)
     release = Release(
         name=name or rpm_name("unnamed"),
         date=head.get("date", dt.date),
         revision=_positive(head, "revision", 1),
         packager=head.parsed("packager", _matching(_PACKAGER, "Name <mail@address>")) or "",
-        layout=head.parsed("layout", _one_of(LAYOUTS), "stack") or "",
+        layout=layout,
         prefix=head.parsed("prefix", _matching(_PREFIX, "/opt/<name>"), f"/opt/{name}") or "",
         index=head.parsed("index", _index, "https://pypi.org/simple/") or "",
-        application=_application(root.table("application")),
+        application=_library(root) if root.has("library") else _application(root.table("application")),
         first_party=_first_party(root.table("first-party")),
         targets=_targets(root.table("targets")),
         policies=_policies(root.table("policy")),
         assets=tuple(_asset(table) for table in root.tables("asset")),
         service=read_service(root.table("service")),
         smoke=read_smoke(root.table("smoke")),
+        system=read_system(root.table("system")) if root.has("system") else None,
+        promises=read_promises(root.table("promises")),
     )
     head.done()
-    named = isinstance(root.table("application").values.get("name"), str)
-    if named and release.application.name not in release.first_party_names():
-        root.problem("application.name", f"{release.application.name} has no entry under [first-party]")
+    _check_subject(root, release)
     if type(head.values.get("date")) is dt.date and release.date.year not in _YEARS:
         head.problem("date", f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, found {release.date}")
     _check_destinations(root, release)
     return release
+
+
+def _check_subject(root: Table, release: Release) -> None:
+    """Note what does not fit together about the application or library and the other packages named."""
+    own = release.first_party_names()
+    subject = "library" if release.application.library else "application"
+    named = isinstance(root.table(subject).values.get("name"), str)
+    if named and release.application.name not in own:
+        root.problem(f"{subject}.name", f"{release.application.name} has no entry under [first-party]")
+    if release.application.library and root.has("application"):
+        root.problem("library", "a release is for an application or for a library", fix="keep one of the two tables")
+    if release.application.library and release.layout is not Layout.SYSTEM:
+        root.problem("release.layout", "a library is for everybody's Python", fix='layout = "system"')
+    if release.system is not None:
+        for name in (*release.system.packages, *release.system.extras):
+            if name not in own:
+                root.problem("system", f"{name} has no entry under [first-party]")
+
+
+def _library(root: Table) -> Application:
+    table = root.table("library")
+    name = table.parsed("name", dist_name) or dist_name("unnamed")
+    lock = table.parsed("lock", _relative) or "" if table.has("lock") else ""
+    table.done()
+    return Application(name, lock, frozenset(), rpm_name(str(name)), (), (), library=True)
 
 
 def _check_destinations(root: Table, release: Release) -> None:

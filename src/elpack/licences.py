@@ -85,6 +85,26 @@ def spdx(text: str) -> str:
     return _GNU.sub(_current, canonicalize_license_expression(text))
 
 
+def all_of(expressions: Iterable[str]) -> str:
+    """Return the licence of a whole whose parts have these SPDX expressions: each term once, sorted."""
+    terms = {term for expression in expressions for term in _terms(expression)}
+    return " AND ".join(sorted(terms))
+
+
+def _terms(expression: str) -> list[str]:
+    """Split an expression at its outermost ANDs; what is a choice between licences stays together, in brackets."""
+    terms, depth = [""], 0
+    for word in expression.replace("(", " ( ").replace(")", " ) ").split():
+        if depth == 0 and word == "OR":
+            return [f"({expression})"]
+        if depth == 0 and word == "AND":
+            terms.append("")
+            continue
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        terms[-1] += f" {word}"
+    return [term.strip().replace("( ", "(").replace(" )", ")") for term in terms if term.strip()]
+
+
 def _try_spdx(text: str) -> str:
     try:
         return spdx(text)

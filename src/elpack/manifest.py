@@ -23,7 +23,7 @@ FORMAT = 1
 
 def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) -> dict[str, Any]:
     """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name."""
-    nodes = plan.by_node()
+    nodes, delivered = plan.by_node(), {package.node for package in plan.published()}
     artefacts = []
     for result in results:
         package = nodes[result.node]
@@ -31,7 +31,7 @@ def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) ->
             name = file.path.name
             artefacts.append(
                 {
-                    "kind": _kind(name, published=package.role.published),
+                    "kind": _kind(name, published=package.node in delivered),
                     "name": name,
                     "size": file.size,
                     "sha256": file.sha256,
@@ -48,6 +48,7 @@ def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) ->
         "elpack": __version__,
         "release": plan.release,
         "version": plan.version,
+        "layout": plan.layout,
         "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
         "standin": plan.target.standin,
         "artefacts": sorted(artefacts, key=lambda artefact: (artefact["kind"], artefact["name"])),
@@ -64,7 +65,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_index(dist: Path) -> None:
     """Write dist/manifest.json: the manifests of all targets that were built, by their folder."""
-    found = sorted(dist.glob("*/*/manifest.json"))
+    found = sorted((*dist.glob("*/*/manifest.json"), *dist.glob("*/*/*/manifest.json")))
     targets = {str(path.parent.relative_to(dist)): json.loads(path.read_text()) for path in found}
     write_json(dist / "manifest.json", {"format": FORMAT, "targets": targets})
 

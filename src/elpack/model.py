@@ -25,6 +25,17 @@ class Policy(StrEnum):
     WHEEL = "wheel"
 
 
+class Layout(StrEnum):
+    """Where files go and how RPMs are named (docs/reference/names-and-versions.md)."""
+
+    STACK = "stack"
+    """One RPM per dist in a private prefix."""
+    BUNDLE = "bundle"
+    """The same tree in one RPM."""
+    SYSTEM = "system"
+    """Fedora's and EPEL's way: in the interpreter's own site-packages, for everybody."""
+
+
 class SourceKind(StrEnum):
     """Where a lock or a release file says that a dist comes from."""
 
@@ -233,6 +244,7 @@ class CoreMetadata:
     requires_python: str = ""
     licence_files: tuple[str, ...] = ()
     requires_dist: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +261,20 @@ class WheelFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildTool:
+    """A program that compiling needs, and what in the sdist says so. `name` is one of c, c++, cmake, make."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SdistFacts:
     """What one sdist says of itself, read without running any of it.
 
     build_requires: PEP 508 requirements of its build system; backend: its PEP 517 backend, and where that lives
-    in the tree. native: why the result will hold machine code, empty when it will not. modules: top-level names
-    that the installed dist will be imported by.
+    in the tree. native: why the result will hold machine code, empty when it will not, and tools what compiling it
+    needs beside the build requirements. modules: top-level names that the installed dist will be imported by.
     """
 
     filename: str
@@ -270,3 +290,4 @@ class SdistFacts:
     licence_files: tuple[str, ...]
     readme_files: tuple[str, ...]
     has_uv_lock: bool
+    tools: tuple[BuildTool, ...] = ()

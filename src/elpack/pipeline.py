@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.checks import check_plan
-from elpack.errors import PrivilegeError, Problem, ToolMissingError
+from elpack.errors import ConfigError, PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import effective, manifest, write_index, write_json
+from elpack.model import Layout
 from elpack.plan.make import make_plan
 from elpack.render import render_all
 from elpack.run import run
@@ -64,6 +65,7 @@ class Options:
 
     target: str = ""
     arch: str = ""
+    layout: str = ""
     builder: str = "auto"
     distribution: str = ""
     workers: int = 0
@@ -94,9 +96,22 @@ class Session:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
+    def layout(self) -> Layout:
+        """The layout that is made. Raises `ConfigError` when the release does not have it."""
+        release = self.project.release
+        if not self.options.layout:
+            return release.layout
+        if self.options.layout not in release.layouts:
+            what = f"the release has no layout {self.options.layout}"
+            fix = f"one of: {', '.join(release.layouts)}; [system] in elpack.toml adds layout system"
+            raise ConfigError(Problem(what, where="--layout", fix=fix))
+        return Layout(self.options.layout)
+
+    @property
     def output(self) -> Path:
-        """The folder of this target's results."""
-        return self.workspace.output(self.target)
+        """The folder of this target's results; another layout than the release's own has one inside it."""
+        folder = self.workspace.output(self.target)
+        return folder if self.layout is self.project.release.layout else folder / self.layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +133,7 @@ def _read(session: Session, say: Callable[[str], None]) -> None:
     session.target, why = choose_target(
         release, session.options.target, session.options.arch, offline=session.options.offline
     )
-    say(f"{release.name} for {session.target}")
+    say(f"{release.name} for {session.target}, layout {session.layout}")
     if why:
         session.screen.notice(why)
 
@@ -134,6 +149,7 @@ def _fetch(session: Session, say: Callable[[str], None]) -> None:
         session.project,
         session.target,
         session.workspace,
+        layout=session.layout,
         offline=session.options.offline,
         runner=session.runner,
         progress=progress,
@@ -177,10 +193,11 @@ def _check(session: Session, say: Callable[[str], None]) -> None:
 
 def _repository(session: Session, say: Callable[[str], None]) -> None:
     nodes = session.plan.by_node()
-    results = [result for node, result in sorted(session.results.items()) if nodes[node].role.published]
+    delivered = {package.node for package in session.plan.published()}
+    results = [result for node, result in sorted(session.results.items()) if node in delivered]
     rpms = [path for result in results for path in result.rpms]
     srpms = [result.srpm for result in results]
-    tools = [result for node, result in sorted(session.results.items()) if not nodes[node].role.published]
+    tools = [result for node, result in sorted(session.results.items()) if node not in delivered]
     session.repository = publish(rpms, srpms, session.output, session.plan.release, session.plan.target)
     publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], session.output)
     folder = session.output / "specs"
@@ -197,7 +214,9 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
     passed = session.output / "logs" / "passed.json"
-    key = install_key(session.project.release, session.base.digest, session.repository, session.workspace)
+    key = install_key(
+        session.project.release, session.layout, session.base.digest, session.repository, session.workspace
+    )
     if not session.options.again and passed.exists() and json.loads(passed.read_text())["key"] == key:
         say("nothing to do: this very set was installed and smoke-tested before; `elpack smoke` does it again")
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -125,6 +125,31 @@ def select(
     _check_nodes(lock, start, nodes.values(), root_version, first_party)
     chosen = (_selected(node, root_version) for node in nodes.values())
     return Selection(root, tuple(sorted(chosen, key=lambda dist: dist.name)))
+
+
+def select_all(
+    lock: UvLock,
+    roots: Mapping[NormalizedName, frozenset[NormalizedName]],
+    target: Target,
+    *,
+    versions: Mapping[NormalizedName, Version],
+    first_party: frozenset[NormalizedName],
+) -> tuple[SelectedDist, ...]:
+    """Return the closures of several dists of one lock as one, sorted by name.
+
+    roots: their extras, of which only those are followed that the lock knows of: it has them for its own projects,
+    not for what comes from an index. versions: used where the lock has none. Raises `LockError` as `select` does.
+    """
+    known = {dist.name: dist.extras for dist in lock.dists}
+    found: dict[NormalizedName, SelectedDist] = {}
+    for root, extras in sorted(roots.items()):
+        asked = extras & known.get(root, frozenset())
+        selection = select(lock, root, target, asked, root_version=versions.get(root), first_party=first_party | {root})
+        for dist in selection.dists:
+            other = found.get(dist.name, dist)
+            requires = tuple(sorted({*other.requires, *dist.requires}))
+            found[dist.name] = replace(dist, extras=other.extras | dist.extras, requires=requires)
+    return tuple(found[name] for name in sorted(found))
 
 
 def _check_target(lock: UvLock, target: Target) -> None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import ConfigError, Problem
+from elpack.model import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from elpack.config import Release
+    from elpack.plan.model import Plan
     from elpack.service import Service
 
 WORK = "/run/elpack"
@@ -120,12 +123,24 @@ class Session:
         return {"home": HOME, "steps": [dataclasses.asdict(step) for step in self.steps]}
 
 
-def make_session(smoke: Smoke, service: Service | None, prefix: str, versions: Mapping[str, str]) -> Session:
-    """Make the release's steps concrete; `versions` are those of the lock, by normalised name.
+def smoke_of(release: Release, plan: Plan) -> Smoke:
+    """Return the smoke test of a plan: the release file's; where that has none for libraries, they are imported."""
+    smoke = release.smoke_of(plan.layout)
+    if smoke.steps or plan.layout is not Layout.SYSTEM:
+        return smoke
+    roots = [package for package in plan.packages if package.node in plan.roots and package.modules]
+    run = "import " + ", ".join(sorted(module for package in roots for module in package.modules))
+    return Smoke((SmokeStep("import", ("{python}", "-c", run)),) if roots else ())
+
+
+def make_session(
+    smoke: Smoke, service: Service | None, places: Mapping[str, str], versions: Mapping[str, str]
+) -> Session:
+    """Make the release's steps concrete. places: ``prefix`` and ``python``; versions: of the lock, by normalised name.
 
     Raises `ConfigError` when a step asks for the version of a dist that the lock does not hold.
     """
-    fixed = {"prefix": prefix, "python": f"{prefix}/bin/python", "files": f"{WORK}/files", "home": HOME}
+    fixed = {**places, "files": f"{WORK}/files", "home": HOME}
 
     def replace(text: str, quote: Callable[[str], str]) -> str:
         def value(match: re.Match[str]) -> str:

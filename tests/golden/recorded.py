@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from elpack.model import Policy, Sha256
+from elpack.model import Layout, Policy, Sha256
 from elpack.naming import Evr, RpmName, RpmVersion
 from elpack.plan.model import BuildRequire, InstalledFile, Licence, NodeId, Package, Plan, Role, Source
 from elpack.targets import TargetChoice, resolve_target
@@ -38,7 +38,7 @@ def save(plan: Plan, path: Path) -> None:
     others = [nodes[node] for node in sorted(named - {package.node for package in whole})]
     values = [_without_defaults(asdict(package)) for package in whole]
     values += [{key: value for key, value in asdict(package).items() if key in _SHOWN} for package in others]
-    content = {"release": plan.release, "version": plan.version, "root": plan.root, "packages": values}
+    content = {"release": plan.release, "version": plan.version, "packages": values}
     path.write_text(json.dumps(content, indent=1, default=str) + "\n")
 
 
@@ -49,8 +49,10 @@ def load(target: str, path: Path) -> Plan:
         release=content["release"],
         version=content["version"],
         target=resolve_target(TargetChoice(target, PYTHONS[target], ("x86_64",)), "x86_64"),
+        layout=Layout.STACK,
         packages=tuple(map(_package, content["packages"])),
-        root=NodeId(content["root"]),
+        roots=(),
+        install=(),
     )
 
 

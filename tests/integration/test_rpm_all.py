@@ -168,9 +168,10 @@ def test_a_host_with_other_versions_is_neither_changed_nor_in_the_way(rpm_all: R
         before = host_state(root.path)
         dnf.install(root.path, ["python3-crossbar"], tmp_path / "crossbar.log")
         versions = {entry["dist"].split("==")[0]: entry["dist"].split("==")[1] for entry in rpm_all.artefacts("rpm")}
+        places = {"prefix": release.prefix, "python": f"{release.prefix}/bin/python"}
         smoke_root(
             root.path,
-            make_session(release.smoke, None, release.prefix, versions),
+            make_session(release.smoke, None, places, versions),
             interpreter=target.interpreter,
             files=PROJECT / release.smoke.files,
             logs=tmp_path / "smoke",

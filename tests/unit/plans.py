@@ -11,6 +11,7 @@ from elpack.model import (
     ArchivedFile,
     CoreMetadata,
     EntryPoint,
+    Layout,
     Policy,
     RemoteFile,
     SdistFacts,
@@ -151,6 +152,7 @@ class Case:
     release: str = RELEASE
     overrides: Mapping[str, str] = field(default_factory=dict)
     target: Target = field(default_factory=el9)
+    layout: Layout | None = None
 
     def instead(self, *dists: Dist) -> Case:
         """Return the case with these dists in place of those of the same name, or added to the closure."""
@@ -192,4 +194,6 @@ class Case:
             chosen_build={dist_name(name): choice for name, choice in choices(build).items()},
             facts={dist.sha256: dist.facts() for dist in (*self.closure, *self.build)},
             overrides=parse_overrides(texts),
+            layout=self.layout or release.layout,
+            version=next((str(dist.version) for dist in selected if dist.name == release.application.name), ""),
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from elpack.config import parse_release
+from elpack.model import Layout
 from elpack.steps.install import _may_stay, install_key
 from elpack.workspace import Workspace
 
@@ -54,21 +55,27 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "elpack.toml", tmp_path / ".elpack", tmp_path / "dist")
 
 
+def key(release: Release, workspace: Workspace, base: str = "base", layout: Layout = Layout.STACK) -> str:
+    return install_key(release, layout, base, workspace.home / "repo", workspace)
+
+
 def test_the_same_set_has_the_same_key(release: Release, workspace: Workspace) -> None:
-    repository = workspace.home / "repo"
-    assert install_key(release, "base", repository, workspace) == install_key(release, "base", repository, workspace)
+    assert key(release, workspace) == key(release, workspace)
 
 
 def test_whatever_the_smoke_test_sees_changes_the_key(release: Release, workspace: Workspace) -> None:
     repository = workspace.home / "repo"
-    keys = {install_key(release, "base", repository, workspace), install_key(release, "other", repository, workspace)}
+    keys = {
+        key(release, workspace),
+        key(release, workspace, "other"),
+    }
     steps = (replace(release.smoke.steps[0], expect=("1.0",)),)
-    keys.add(install_key(replace(release, smoke=replace(release.smoke, steps=steps)), "base", repository, workspace))
+    keys.add(key(replace(release, smoke=replace(release.smoke, steps=steps)), workspace))
     (workspace.home / "smoke" / "client.py").write_text("print(2)\n")
-    keys.add(install_key(release, "base", repository, workspace))
+    keys.add(key(release, workspace))
     (repository / "repodata" / "repomd.xml").write_text("<repomd>new</repomd>")
-    keys.add(install_key(release, "base", repository, workspace))
-    assert len(keys) == 5
+    keys.add(key(release, workspace))
+    assert len(keys) == 6
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def test_nodes_roles_and_names() -> None:
 def test_what_is_published() -> None:
     plan = make_plan(Case().inputs())
     assert [package.node for package in plan.published()] == ["runtime", "stack/app", "stack/lib", "stack/own"]
-    assert plan.root == "stack/app"
+    assert plan.roots == ("stack/app",)
     assert plan.version == "2.0"
-    assert {role for role in Role if not role.published} == {Role.MACROS, Role.BUILDROOT}
+    assert {role for role in Role if not role.at_run_time} == {Role.MACROS, Role.BUILDROOT}
 
 
 def test_versions_and_release() -> None:

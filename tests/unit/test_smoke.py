@@ -31,6 +31,9 @@ SERVICE = Service(
     start_timeout=7,
 )
 
+PLACES = {"prefix": "/opt/x", "python": "/opt/x/bin/python"}
+HERALD = {"prefix": "/opt/herald", "python": "/opt/herald/bin/python"}
+
 
 @pytest.mark.parametrize(
     ("values", "message"),
@@ -71,7 +74,7 @@ def test_steps_that_do_not_fit_together_are_refused(
 
 def test_placeholders_are_replaced_and_versions_quoted() -> None:
     smoke = Smoke((ASK,), environment={"A": "1", "B": "2"})
-    step = make_session(smoke, None, "/opt/herald", {"herald": "1.0+x"}).steps[0]
+    step = make_session(smoke, None, HERALD, {"herald": "1.0+x"}).steps[0]
     assert step.run == ("/opt/herald/bin/python", "/run/elpack/files/ask.py", "/home/smoke")
     assert step.expect == (r"^v 1\.0\+x$",)
     assert step.environment == {"A": "1", "B": "2"}
@@ -79,22 +82,22 @@ def test_placeholders_are_replaced_and_versions_quoted() -> None:
 
 def test_a_step_s_own_environment_wins() -> None:
     step = dataclasses.replace(START, environment={"A": "own"})
-    session = make_session(Smoke((step, STOP), environment={"A": "all"}), None, "/opt/x", {})
+    session = make_session(Smoke((step, STOP), environment={"A": "all"}), None, PLACES, {})
     assert [step.environment for step in session.steps] == [{"A": "own"}, {"A": "all"}]
 
 
 def test_braces_of_a_pattern_are_left_alone() -> None:
     step = SmokeStep("x", run=("true",), expect=("[0-9a-f]{64}",))
-    assert make_session(Smoke((step,)), None, "/opt/x", {}).steps[0].expect == ("[0-9a-f]{64}",)
+    assert make_session(Smoke((step,)), None, PLACES, {}).steps[0].expect == ("[0-9a-f]{64}",)
 
 
 def test_a_version_that_the_lock_lacks_is_an_error() -> None:
     with pytest.raises(ConfigError, match="the lock holds no herald"):
-        make_session(Smoke((ASK,)), None, "/opt/x", {})
+        make_session(Smoke((ASK,)), None, PLACES, {})
 
 
 def test_the_service_is_started_asked_and_stopped_as_its_unit_says() -> None:
-    session = make_session(Smoke((ASK,), service=("ask",)), SERVICE, "/opt/herald", {"herald": "1"})
+    session = make_session(Smoke((ASK,), service=("ask",)), SERVICE, HERALD, {"herald": "1"})
     assert [step.name for step in session.steps] == ["ask", "service start", "service ask", "service stop"]
     start, ask, stop = session.steps[1:]
     assert (start.run, start.user, start.state) == (SERVICE.exec_start, "herald", "herald")

@@ -40,6 +40,7 @@ def parse_metadata(data: bytes, member: str, refusals: Refusals) -> CoreMetadata
         requires_python=raw.get("requires_python", ""),
         licence_files=tuple(raw.get("license_files", ())),
         requires_dist=tuple(raw.get("requires_dist", ())),
+        extras=tuple(raw.get("provides_extra", ())),
     )
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from elpack.checks.system_rules import SYSTEM_RULES
 from elpack.errors import ConfigError, PlanError, Problem
+from elpack.model import Layout
 from elpack.naming import dist_name, parse_version
 from elpack.plan.keys import root_nodes
 from elpack.plan.make import INSTALLER
 from elpack.plan.model import Role
 from elpack.plan.paths import installed_paths
 from elpack.requirements import holds, parsed
-from elpack.smoke import make_session
+from elpack.smoke import make_session, smoke_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -85,7 +87,7 @@ def path_conflict(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     for package in _with_facts(plan):
         facts = inputs.facts[package.sources[0].sha256]
         for path in set(installed_paths(package, facts, plan.target.python)):
-            if package.role.published:
+            if package.role.at_run_time:
                 owners[path].append(package)
     for path, packages in sorted(owners.items()):
         if len(packages) > 1:
@@ -107,16 +109,19 @@ def unsatisfied_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     closure = inputs.selection.by_name()
     for package in _with_facts(plan):
         dist = closure.get(package.dist)
-        if dist is None or not package.role.published:
+        if dist is None or not package.role.at_run_time:
             continue
         metadata = inputs.facts[package.sources[0].sha256].metadata
         override = inputs.overrides.get(package.dist)
         accepted = {entry.value for entry in override.unmet} if override else set()
         fix = f"uv lock; or [[unmet]] with the dist and a reason, in specs/overrides/{package.dist}.toml"
         for requirement in parsed(metadata.requires_dist):
-            if not _applies(requirement, inputs, dist.extras) or dist_name(requirement.name) in accepted:
+            name = dist_name(requirement.name)
+            if not _applies(requirement, inputs, dist.extras) or name in accepted or name in inputs.left:
                 continue
-            have = closure.get(dist_name(requirement.name))
+            have = closure.get(name)
+            if have is None and not inputs.release.application.lock:
+                continue  # nothing was locked: the target's repositories have it or not
             if have is None:
                 yield Problem(f"requires {requirement}, which the lock leaves out", where=f"{package.dist}", fix=fix)
             elif not requirement.specifier.contains(have.version, prereleases=True):
@@ -171,7 +176,7 @@ def wrong_identity(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     build = {dist.name: dist.version for dist in inputs.build}
     for package in _with_facts(plan):
         metadata = inputs.facts[package.sources[0].sha256].metadata
-        pinned = (closure if package.role.published else build)[package.dist]
+        pinned = (closure if package.role.at_run_time else build)[package.dist]
         where = package.sources[0].filename
         if canonicalize_name(metadata.name) != package.dist:
             yield Problem(f"the file says that it is {metadata.name!r}", where=where)
@@ -206,8 +211,8 @@ def same_source_name(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
 
 def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """An override file for a dist that is neither in the closure nor in the build lock."""
-    known: set[NormalizedName] = {package.dist for package in plan.packages}
-    for name in sorted(inputs.overrides.keys() - known):
+    known = {package.dist for package in plan.packages} | inputs.left
+    for name in sorted(inputs.overrides.keys() - known if _is_whole(inputs) else ()):
         yield Problem(
             "no dist of this name is in the closure or in the build lock",
             where=f"specs/overrides/{name}.toml",
@@ -217,8 +222,10 @@ def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
 
 def name_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A first-party package or a build policy for a dist that is not in the closure."""
-    known: set[NormalizedName] = {package.dist for package in plan.packages}
+    known = {package.dist for package in plan.packages} | inputs.left
     release = inputs.release
+    if not _is_whole(inputs):
+        return
     for table, names in (("first-party", release.first_party_names()), ("policy", {n for n, _ in release.policies})):
         for name in sorted(names - known):
             yield Problem(
@@ -233,12 +240,9 @@ def smoke_without_dist(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
 
     Mend the name in ``{version:DIST}``.
     """
-    release = inputs.release
-    versions = {
-        str(package.dist): package.upstream_version for package in plan.published() if package.role is not Role.RUNTIME
-    }
+    service = inputs.release.service if plan.has_service() else None
     try:
-        make_session(release.smoke, release.service, release.prefix, versions)
+        make_session(smoke_of(inputs.release, plan), service, plan.places(), plan.versions())
     except ConfigError as error:
         yield from error.problems
 
@@ -258,7 +262,13 @@ RULES: tuple[Rule, ...] = (
     override_for_nobody,
     name_for_nobody,
     smoke_without_dist,
+    *SYSTEM_RULES,
 )
+
+
+def _is_whole(inputs: Inputs) -> bool:
+    """Tell whether the plan holds all of the release, and not only the libraries of an application."""
+    return inputs.layout is not Layout.SYSTEM or inputs.release.layout is Layout.SYSTEM
 
 
 def _reached(start: NodeId, edges: Mapping[NodeId, tuple[NodeId, ...]]) -> set[NodeId]:

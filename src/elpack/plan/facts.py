@@ -5,25 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from elpack.model import Layout
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from packaging.utils import NormalizedName
+    from packaging.version import Version
 
     from elpack.config import Release
-    from elpack.model import SdistFacts, SelectedDist, Selection, Target, WheelFacts
+    from elpack.errors import Problem
+    from elpack.model import Policy, SdistFacts, SelectedDist, Selection, Target, WheelFacts
     from elpack.overrides import Override
     from elpack.plan.model import Source
     from elpack.plan.policy import Choice
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """How a target takes a dist: its version, wheel or sdist, and what it would be if nobody had asked for an sdist."""
+
+    version: Version
+    policy: Policy
+    unasked: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The whole input of a plan; equal inputs give equal plans.
 
+    version: the release's, which is its application's. layout: the one that is planned. left: the dists that
+    layout `system` leaves to the target's own packages; refused: what it must not do there.
+
     chosen: the file of each dist of the closure. build: the dists of the build lock that the target needs, and
     chosen_build their files. facts: what each chosen file holds, by sha256. build_requires: what each sdist's
-    build needs, by file name. assets: the release's own files, by path below the release file.
+    build needs, by file name. assets: the release's own files, by path below the release file. cited: the files in
+    sdists that overrides cite as proof, by the sdist's sha256 and their path; one that is not there is missing.
+    elsewhere: how the release's other targets take each dist.
     """
 
     release: Release
@@ -36,4 +54,10 @@ class Inputs:
     overrides: Mapping[NormalizedName, Override]
     build_requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     assets: Mapping[str, Source] = field(default_factory=dict)
+    cited: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    elsewhere: Mapping[NormalizedName, frozenset[Taken]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    layout: Layout = Layout.STACK
+    version: str = ""
+    left: frozenset[NormalizedName] = frozenset()
+    refused: tuple[Problem, ...] = ()

@@ -8,8 +8,9 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from elpack import __version__
-from elpack.model import Policy, SdistFacts
+from elpack.model import Layout, Policy, SdistFacts
 from elpack.naming import Evr, dist_name, parse_version, rpm_name, rpm_version
+from elpack.plan.bundle import bundle_package
 from elpack.plan.model import BuildRequire, InstalledFile, Licence, Package, Plan, Role, Source
 from elpack.plan.packages import (
     MACROS,
@@ -17,14 +18,17 @@ from elpack.plan.packages import (
     build_requirements,
     buildroot_package,
     release_tag,
-    stack_node,
     stack_package,
+    system_node,
 )
+from elpack.plan.system import imports, system_package
 from elpack.service import render_sysusers, render_unit
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from elpack.model import SelectedDist
+    from elpack.naming import RpmName
     from elpack.plan.facts import Inputs
     from elpack.plan.model import NodeId
     from elpack.service import Service
@@ -42,21 +46,46 @@ def make_plan(inputs: Inputs) -> Plan:
     Dists without a usable file are left out; `elpack.checks` reports them, so a plan with findings is never
     carried out.
     """
-    packages = [_macros(inputs), _runtime(inputs)]
-    packages += [package for dist in inputs.build if (package := buildroot_package(inputs, dist))]
-    packages += [package for dist in inputs.selection.dists if (package := stack_package(inputs, dist))]
+    system = inputs.layout is Layout.SYSTEM
+    make = system_package if system else stack_package
+    packages = [_macros(inputs)] if system else [_macros(inputs), _runtime(inputs)]
+    packages += [package for dist in _build_only(inputs) if (package := buildroot_package(inputs, dist))]
+    packages += [package for dist in inputs.selection.dists if (package := make(inputs, dist))]
     closures = _closures(packages)
     packages = [_with_waits(inputs, package, closures) for package in packages]
     packages = [_with_assets(inputs, package) for package in packages]
-    root = inputs.selection.by_name()[inputs.selection.root]
+    application = next((package for package in packages if package.role is Role.APPLICATION), None)
+    if inputs.layout is Layout.BUNDLE and application:
+        packages.append(application := bundle_package(inputs, packages, application))
+    roots = [application] if application and not system else _system_roots(inputs, packages)
     return Plan(
         release=inputs.release.name,
-        version=str(root.version),
+        version=inputs.version,
         target=inputs.target,
+        layout=inputs.layout,
         packages=tuple(sorted(packages, key=lambda package: package.node)),
-        root=stack_node(root.name),
+        roots=tuple(root.node for root in roots),
+        install=tuple(name for root in roots for name in _asked_for(root)),
         notices=inputs.notices,
     )
+
+
+def _build_only(inputs: Inputs) -> tuple[SelectedDist, ...]:
+    """Return the build requirements that are no packages of the closure at the same time."""
+    if inputs.layout is not Layout.SYSTEM:
+        return inputs.build
+    return tuple(dist for dist in inputs.build if dist.name not in inputs.chosen)
+
+
+def _system_roots(inputs: Inputs, packages: list[Package]) -> list[Package]:
+    nodes = {package.node: package for package in packages}
+    names = inputs.release.system_packages()
+    return [nodes[node] for name in names if (node := system_node(name)) in nodes]
+
+
+def _asked_for(root: Package) -> tuple[RpmName, ...]:
+    """Return what a customer types after ``dnf install``."""
+    return (*(rpm_name(name) for name in root.provides),) or (root.rpm, *(extra.rpm for extra in root.extras))
 
 
 def _with_waits(inputs: Inputs, package: Package, closures: dict[NodeId, frozenset[NodeId]]) -> Package:
@@ -73,10 +102,12 @@ def _with_waits(inputs: Inputs, package: Package, closures: dict[NodeId, frozens
     if not isinstance(facts, SdistFacts):
         return package
     rpms, dists = build_requirements(inputs, package, facts)
+    if inputs.layout is Layout.SYSTEM and package.modules and package.role.at_run_time:
+        rpms += imports(inputs, package)
     if package.node in closures[package.node]:
         note = "not imported in %check: it requires itself in a circle, so its requirements cannot be built before it"
         package = replace(package, modules=(), notes=(*package.notes, note))
-    needs = package.needs if package.modules and package.role.published else ()
+    needs = package.needs if package.modules and package.role.at_run_time else ()
     return replace(package, build_requires=tuple(rpms), waits_for=(MACROS, *dists, *needs))
 
 
@@ -140,7 +171,7 @@ def _macros(inputs: Inputs) -> Package:
         summary="RPM macros that turn wheels and sdists into packages",
         template="macros.spec.j2",
         sources=sources,
-        generated=tuple((name, _asset(name)) for name in ("macros.elpack", "elpack_buildroot.py")),
+        generated=tuple((name, _asset(name)) for name in ("macros.elpack", "elpack_buildroot.py", "elpack_elf.py")),
         requires=(inputs.target.python_rpm,),
     )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
+from elpack.model import Layout
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -30,10 +32,12 @@ class Role(StrEnum):
     THIRD_PARTY = "third-party"
     FIRST_PARTY = "first-party"
     APPLICATION = "application"
+    BUNDLE = "bundle"
+    """All of the private prefix in one."""
 
     @property
-    def published(self) -> bool:
-        """Tell whether the package belongs into the repository that customers see."""
+    def at_run_time(self) -> bool:
+        """Tell whether the package is for hosts, and not for build roots only."""
         return self not in (Role.MACROS, Role.BUILDROOT)
 
 
@@ -74,6 +78,16 @@ class InstalledFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """A metapackage that draws in what one extra of a dist asks for (``python3.12-txaio+twisted``)."""
+
+    name: NormalizedName
+    rpm: RpmName
+    requires: tuple[str, ...]
+    needs: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """One source package and the one RPM that comes of it. Every decision about it is in here, with its reason."""
 
@@ -94,13 +108,25 @@ class Package:
     template: str
     sources: tuple[Source, ...] = ()
     requires: tuple[str, ...] = ()
-    """RPMs of the target, by name, that the finished RPM requires."""
+    """What the finished RPM requires, as rpm spells it; of packages of this plan only where it is not `pinned`."""
     provides: tuple[str, ...] = ()
+    bundled: tuple[str, ...] = ()
+    """What is vendored in it, as Provides spell it: ``bundled(lmdb) = 0.9.33``."""
+    conflicts: tuple[str, ...] = ()
     build_requires: tuple[BuildRequire, ...] = ()
     waits_for: tuple[NodeId, ...] = ()
     """Packages that its build root holds beside `build_requires`, in the plan's versions; direct ones."""
     needs: tuple[NodeId, ...] = ()
-    """Packages that the finished RPM requires by exact version and release; direct ones."""
+    """Packages of this plan that the finished RPM requires; direct ones."""
+    pinned: bool = True
+    """Requires what it needs by exact version and release."""
+    extras: tuple[Extra, ...] = ()
+    script_suffix: str = ""
+    """What follows the names of its commands, so that they leave those of the default Python alone (EPEL)."""
+    plain: bool = False
+    """Holds modules, declared scripts and metadata and nothing else, so that the spec can name it all."""
+    scripts: tuple[str, ...] = ()
+    """The commands of a plain package."""
     folder: str = ""
     native: str = ""
     modules: tuple[str, ...] = ()
@@ -109,6 +135,12 @@ class Package:
     drop: tuple[str, ...] = ()
     keep_source: tuple[str, ...] = ()
     build_env: tuple[str, ...] = ()
+    must_have: tuple[tuple[str, int], ...] = ()
+    """Patterns of files below site-packages without which it is broken, and how many there are at least."""
+    not_hardened: tuple[str, ...] = ()
+    """Paths below the prefix, as patterns, of machine code that need not be hardened as the target asks."""
+    cffi_only: bool = False
+    """Its extension modules may go through CFFI only."""
     notes: tuple[str, ...] = ()
     """Overrides and other peculiarities with their reasons, printed as comments in the spec."""
     expose: tuple[str, ...] = ()
@@ -119,6 +151,11 @@ class Package:
     """Sources that elpack writes itself: file name and text."""
 
     @property
+    def private(self) -> bool:
+        """Tell whether it goes into the private prefix."""
+        return self.prefix != "/usr"
+
+    @property
     def nvr(self) -> str:
         """Return name-version-release, which also names the source RPM."""
         return f"{self.rpm}-{self.evr.version}-{self.evr.release}"
@@ -126,19 +163,41 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that will be done for one release and one target; carried out, never changed."""
+    """Everything that will be done for one release and one target; carried out, never changed.
+
+    roots: the packages that a customer asks for; all others come because something requires them. install: what he
+    types after ``dnf install``.
+    """
 
     release: str
     version: str
     target: Target
+    layout: Layout
     packages: tuple[Package, ...]
-    root: NodeId
+    roots: tuple[NodeId, ...]
+    install: tuple[RpmName, ...]
     notices: tuple[str, ...] = ()
 
     def by_node(self) -> dict[NodeId, Package]:
         """Return the packages by node."""
         return {package.node: package for package in self.packages}
 
+    def versions(self) -> dict[str, str]:
+        """Return the versions of all dists that hosts get, by name."""
+        dists = (one for one in self.packages if one.role.at_run_time and one.role is not Role.RUNTIME)
+        return {str(package.dist): package.upstream_version for package in dists}
+
+    def places(self) -> dict[str, str]:
+        """Return where smoke steps find things in an installed root: the prefix, and the Python that runs there."""
+        prefix = next((one.prefix for one in self.packages if one.role.at_run_time), "/usr")
+        return {"prefix": prefix, "python": f"{prefix}/bin/python" if prefix != "/usr" else self.target.interpreter}
+
+    def has_service(self) -> bool:
+        """Tell whether one of the packages brings a systemd unit."""
+        return any(package.service for package in self.packages)
+
     def published(self) -> tuple[Package, ...]:
         """Return what goes into the repository that customers see."""
-        return tuple(package for package in self.packages if package.role.published)
+        if self.layout is Layout.BUNDLE:
+            return tuple(package for package in self.packages if package.role is Role.BUNDLE)
+        return tuple(package for package in self.packages if package.role.at_run_time)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from elpack.escape import safe_url, summary_line
 from elpack.licences import doubt_about, licence_of
-from elpack.model import SdistFacts, WheelFacts
+from elpack.model import Layout, SdistFacts, WheelFacts
 from elpack.naming import Evr, dist_name, rpm_name, rpm_version
 from elpack.overrides import Override
 from elpack.plan.model import BuildRequire, Licence, NodeId, Package, Role, Source
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SUMMARY_LIMIT = 79
 MACROS = NodeId("macros")
 RUNTIME = NodeId("runtime")
+_TOOLS = {"c": "gcc", "c++": "gcc-c++", "cmake": "cmake", "make": "make"}
+"""The RPMs of what compiling needs, of the same names in every EL version."""
 
 
 def stack_node(name: NormalizedName) -> NodeId:
@@ -37,22 +39,33 @@ def stack_node(name: NormalizedName) -> NodeId:
     return NodeId(f"stack/{name}")
 
 
-def buildroot_node(name: NormalizedName) -> NodeId:
-    """Return the node of a build requirement."""
+def system_node(name: NormalizedName) -> NodeId:
+    """Return the node of a dist in the interpreter's own site-packages."""
+    return NodeId(f"system/{name}")
+
+
+def buildroot_node(inputs: Inputs, name: NormalizedName) -> NodeId:
+    """Return the node of a build requirement.
+
+    In layout `system` build requirements and what is published have the same names and places, so that a build root
+    holds one version of each: the closure's, where it has the dist.
+    """
+    if inputs.layout is Layout.SYSTEM and name in inputs.chosen:
+        return system_node(name)
     return NodeId(f"buildroot/{name}")
 
 
 def stack_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     """Return the package of one dist of the closure, or None where the dist has no file (the checker tells)."""
     choice = inputs.chosen[dist.name]
-    facts = _facts(inputs, choice)
+    facts = facts_of(inputs, choice)
     if facts is None:
         return None
-    release, override = inputs.release, _override(inputs, dist.name)
+    release, override = inputs.release, override_of(inputs, dist.name)
     role = Role.THIRD_PARTY
     if dist.name in release.first_party_names():
         role = Role.APPLICATION if dist.name == release.application.name else Role.FIRST_PARTY
-    package = _package(inputs, dist, choice, facts)
+    package = dist_package(inputs, dist, choice, facts)
     return replace(
         package,
         node=stack_node(dist.name),
@@ -65,7 +78,7 @@ def stack_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         expose=release.application.expose if role is Role.APPLICATION else (),
         drop=tuple(entry.value for entry in override.drop),
         keep_source=tuple(entry.value for entry in override.keep_source),
-        notes=_notes(override),
+        notes=override_notes(override),
     )
 
 
@@ -77,17 +90,17 @@ def stack_rpm(inputs: Inputs, name: NormalizedName) -> RpmName:
 def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     """Return the package of one dist of the build lock: Fedora-style, in the interpreter's own site-packages."""
     choice = inputs.chosen_build[dist.name]
-    facts = _facts(inputs, choice)
+    facts = facts_of(inputs, choice)
     if facts is None:
         return None
-    package = _package(inputs, dist, choice, facts)
+    package = dist_package(inputs, dist, choice, facts)
     return replace(
         package,
-        node=buildroot_node(dist.name),
+        node=buildroot_node(inputs, dist.name),
         role=Role.BUILDROOT,
         rpm=rpm_name(f"python{inputs.target.python}-{dist.name}"),
         prefix="/usr",
-        needs=tuple(buildroot_node(name) for name in dist.requires),
+        needs=tuple(buildroot_node(inputs, name) for name in dist.requires),
         requires=(inputs.target.python_rpm,),
         provides=(f"python{inputs.target.python}dist({dist.name}) = {dist_version(dist.version)}",),
     )
@@ -105,25 +118,35 @@ def dist_version(version: Version) -> str:
 
 def build_requirements(inputs: Inputs, package: Package, facts: SdistFacts) -> tuple[list[BuildRequire], list[NodeId]]:
     """Return what a build from an sdist needs: the target's RPMs, and dists of the build lock."""
-    override = _override(inputs, package.dist)
-    rpms = [
-        BuildRequire(inputs.target.devel_rpm, "the interpreter, its headers and its macros"),
-        BuildRequire("pyproject-rpm-macros", "they build and install the wheel"),
-    ]
-    if package.native:
-        rpms.append(BuildRequire("gcc", package.native))
+    override = override_of(inputs, package.dist)
+    rpms = inferred_requires(inputs, package.native, facts)
     rpms += [BuildRequire(entry.value, entry.reason) for entry in override.build_requires]
     locked = inputs.build_requires.get(facts.filename, facts.build_requires)
     wanted = {dist_name("pip"), *(dist_name(need.name) for need in active(locked, inputs.target))}
     wanted |= {dist_name(entry.value) for entry in override.build_dists}
     known = {dist.name for dist in inputs.build}
-    return rpms, [buildroot_node(name) for name in sorted(wanted & known)]
+    return rpms, [buildroot_node(inputs, name) for name in sorted(wanted & known)]
 
 
-def _package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: WheelFacts | SdistFacts) -> Package:
+def inferred_requires(inputs: Inputs, native: str, facts: SdistFacts) -> list[BuildRequire]:
+    """Return the target's RPMs that a build from an sdist needs by what is known of it, without any override.
+
+    native: why the result will hold machine code, empty when it will not.
+    """
+    rpms = [
+        BuildRequire(inputs.target.devel_rpm, "the interpreter, its headers and its macros"),
+        BuildRequire("pyproject-rpm-macros", "they build and install the wheel"),
+    ]
+    if native:
+        rpms.append(BuildRequire(_TOOLS["c"], native))
+        rpms += [BuildRequire(_TOOLS[tool.name], tool.reason) for tool in facts.tools if tool.name != "c"]
+    return rpms
+
+
+def dist_package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: WheelFacts | SdistFacts) -> Package:
     """Return what is the same for every package that comes of a dist; the caller fills in its place."""
     assert choice.file is not None  # noqa: S101 - the caller looked at its facts
-    override = _override(inputs, dist.name)
+    override = override_of(inputs, dist.name)
     metadata = facts.metadata
     wheel = facts if isinstance(facts, WheelFacts) else None
     sdist = facts if isinstance(facts, SdistFacts) else None
@@ -152,6 +175,10 @@ def _package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: WheelFac
         licence_files=sdist.licence_files if sdist else (),
         vendored_sonames=vendored_sonames(wheel) if wheel else (),
         build_env=tuple(entry.value for entry in override.build_env),
+        bundled=tuple(entry.provide for entry in override.bundled) if sdist else (),
+        must_have=tuple((entry.path, entry.at_least) for entry in override.must_have),
+        not_hardened=tuple(entry.value for entry in override.not_hardened),
+        cffi_only=inputs.release.promises.cffi_only and dist.name in inputs.release.first_party_names(),
     )
 
 
@@ -171,17 +198,22 @@ def _modules(facts: SdistFacts, override: Override) -> tuple[str, ...]:
     return tuple(module for module in facts.modules if module not in skipped)
 
 
-def _notes(override: Override) -> tuple[str, ...]:
+def override_notes(override: Override) -> tuple[str, ...]:
+    """Return what an override changes and why, a sentence each."""
     notes = [f"{entry.value} is left out: {entry.reason}" for entry in override.drop]
     notes += [f"{entry.value} is not byte-compiled: {entry.reason}" for entry in override.keep_source]
     notes += [f"{entry.value}: {entry.reason}" for entry in override.build_env]
     notes += [f"{entry.value} is not imported in %check: {entry.reason}" for entry in override.skip_import]
+    notes += [f"{entry.value} need not be hardened: {entry.reason}" for entry in override.not_hardened]
+    notes += [f"bundles {entry.name} {entry.version}: {entry.reason}" for entry in override.bundled]
     return tuple(notes)
 
 
-def _facts(inputs: Inputs, choice: Choice) -> WheelFacts | SdistFacts | None:
+def facts_of(inputs: Inputs, choice: Choice) -> WheelFacts | SdistFacts | None:
+    """Return what the chosen file holds, or None where there is no file."""
     return inputs.facts[choice.file.sha256] if choice.file is not None else None
 
 
-def _override(inputs: Inputs, name: NormalizedName) -> Override:
+def override_of(inputs: Inputs, name: NormalizedName) -> Override:
+    """Return a dist's override; an empty one where nobody wrote any."""
     return inputs.overrides.get(name) or Override(name)

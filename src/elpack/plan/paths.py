@@ -25,26 +25,27 @@ def installed_paths(package: Package, facts: WheelFacts | SdistFacts, python: st
     dropped = {f"{package.prefix}/{path}" for path in package.drop}
     if isinstance(facts, WheelFacts):
         scripts = (*facts.console_scripts, *facts.gui_scripts)
-        inside: Iterator[str] = (wheel_path(file.path, python) for file in facts.files)
+        lib = "lib" if package.private or facts.root_is_purelib else "lib64"
+        inside: Iterator[str] = (wheel_path(file.path, python, lib) for file in facts.files)
     else:
         scripts, inside = facts.scripts, iter(())
     for path in (*inside, *(f"bin/{script.name}" for script in scripts)):
         if (full := f"{package.prefix}/{path}") not in dropped:
-            yield full
+            yield full + package.script_suffix if path.startswith("bin/") else full
     for file in package.installed:
         yield file.destination
     for command in package.expose:
         yield f"/usr/bin/{command}"
 
 
-def wheel_path(member: str, python: str) -> str:
+def wheel_path(member: str, python: str, lib: str = "lib") -> str:
     """Return where an installer puts a wheel's member, below the prefix (binary distribution format, *.data)."""
-    site_packages = f"lib/python{python}/site-packages"
+    site_packages = f"{lib}/python{python}/site-packages"
     found = _DATA.fullmatch(member)
     if found is None:
         return f"{site_packages}/{member}"
     folder = {
-        "purelib": f"{site_packages}/",
+        "purelib": f"lib/python{python}/site-packages/",
         "platlib": f"{site_packages}/",
         "scripts": "bin/",
         "headers": f"include/python{python}/",

@@ -33,7 +33,7 @@ def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool, narr
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for package in plan.packages:
-        if everything or package.role.published:
+        if everything or package.role.at_run_time:
             name = f"{package.nvr}.{arch(package, plan)}"
             row = (package.policy, "yes" if package.node in cached else "")
             waits = _few([node for node in package.waits_for if node != "macros"])

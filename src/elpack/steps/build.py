@@ -333,8 +333,7 @@ def _finished(jobs: Sequence[BuildJob], out: Path, start: float) -> Iterator[Bui
 
 def published(plan: Plan, results: Mapping[NodeId, Result]) -> list[Path]:
     """Return the binary RPMs that customers see, sorted by name."""
-    nodes = plan.by_node()
-    paths = (path for node, result in results.items() if nodes[node].role.published for path in result.rpms)
+    paths = (path for package in plan.published() for path in results[package.node].rpms)
     return sorted(paths, key=lambda path: path.name)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
 from elpack.errors import BuildLockError
-from elpack.model import Policy, SdistFacts
+from elpack.model import Layout, Policy, SdistFacts
 from elpack.naming import dist_name
 from elpack.steps.facts import read_facts
 from elpack.steps.gather import Closure, close, fetch, read_sources
@@ -63,10 +63,13 @@ def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> 
 
 
 def _closures(project: Project, sources: Sources) -> list[Closure]:
+    # a bundle is made of the stack's packages
+    layouts = [layout for layout in project.release.layouts if layout is not Layout.BUNDLE]
     return [
-        close(project, sources, resolve_target(choice, arch))
+        close(project, sources, resolve_target(choice, arch), layout)
         for choice in project.release.targets
         for arch in choice.arches
+        for layout in layouts
     ]
 
 

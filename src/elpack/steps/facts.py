@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from elpack.archives import read_sdist, read_wheel
 from elpack.errors import ArchiveError
-from elpack.model import ArchivedFile, CoreMetadata, EntryPoint, SdistFacts, WheelFacts
+from elpack.model import ArchivedFile, BuildTool, CoreMetadata, EntryPoint, SdistFacts, WheelFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from elpack.model import RemoteFile
 
-FORMAT = "2"
+FORMAT = "4"
 """Raise it when facts are read in another way than before."""
 
 
@@ -59,6 +59,7 @@ def _decode(values: dict[str, Any]) -> WheelFacts | SdistFacts:
         if key in values:
             values[key] = tuple(EntryPoint(**entry) for entry in values[key])
     if kind == "SdistFacts":
+        values["tools"] = tuple(BuildTool(**tool) for tool in values["tools"])
         return SdistFacts(metadata=metadata, **{key: _frozen(value) for key, value in values.items()})
     values["files"] = tuple(ArchivedFile(**file) for file in values["files"])
     return WheelFacts(metadata=metadata, **values)

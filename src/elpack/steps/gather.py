@@ -7,6 +7,8 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import parse_sdist_filename
+
 from elpack.archives import sdist_member
 from elpack.buildlock import build_requirements, read_build_lock
 from elpack.config import Release, parse_release
@@ -14,24 +16,27 @@ from elpack.errors import BuildLockError, ConfigError, LockError, MissingMemberE
 from elpack.fetch import fetch_all
 from elpack.freshness import check_fresh
 from elpack.lockfile import parse_uv_lock
-from elpack.model import Sha256
+from elpack.model import Layout, SelectedDist, Selection, Sha256
 from elpack.overrides import parse_overrides
 from elpack.plan.facts import Inputs
 from elpack.plan.model import Source
 from elpack.plan.policy import choose_file, target_tags
+from elpack.plan.system import settle
 from elpack.run import run
-from elpack.selection import select
+from elpack.selection import select, select_all
 from elpack.steps.facts import read_facts
-from elpack.steps.sources import application_sdist, checkout, local_source
+from elpack.steps.sources import checkout, local_source, pinned_sdist
+from elpack.targets.shipped import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from packaging.utils import NormalizedName
+    from packaging.version import Version
 
     from elpack.fetch import Progress
-    from elpack.model import Policy, RemoteFile, SelectedDist, Selection, Target, UvLock
+    from elpack.model import Policy, RemoteFile, Target, UvLock
     from elpack.overrides import Override
     from elpack.plan.policy import Choice
     from elpack.run import Runner
@@ -79,18 +84,22 @@ def read_project(workspace: Workspace) -> Project:
 
 @dataclass(slots=True)
 class Closure:
-    """What a target needs at run time, and the file that each dist of it is packaged from."""
+    """What a target needs at run time, and the file that each dist is packaged from. `version` is the release's."""
 
     target: Target
+    version: str
     selection: Selection
     chosen: dict[NormalizedName, Choice]
 
 
 @dataclass(slots=True)
 class Sources:
-    """The application's lock and the first-party sources, at hand before any target is looked at."""
+    """The application's lock and the first-party sources, at hand before any target is looked at.
 
-    lock: UvLock
+    A library may have no lock; then each first-party dist is among the local ones.
+    """
+
+    lock: UvLock | None
     local: Mapping[NormalizedName, RemoteFile]
     paths: dict[str, Path]
     notices: tuple[str, ...]
@@ -100,27 +109,26 @@ def read_sources(project: Project, workspace: Workspace, *, offline: bool = Fals
     """Get the first-party sources that do not come from the lock, and read the application's lock."""
     release = project.release
     local, notices = _local_sources(release, workspace, runner, offline=offline)
-    text, path, requires = _application(release, workspace, local, runner, offline=offline)
-    lock = parse_uv_lock(text, path, loopback=release.index_is_local)
-    check_fresh(lock, release.application.name, requires)
+    lock = None
+    if release.application.lock:
+        text, path, requires = _application(release, workspace, local, runner, offline=offline)
+        lock = parse_uv_lock(text, path, loopback=release.index_is_local)
+        check_fresh(lock, release.application.name, requires)
+    else:
+        missing = (dist for dist in release.first_party if dist.name not in local)
+        local |= {dist.name: pinned_sdist(dist, release, workspace, offline=offline) for dist in missing}
     paths: dict[str, Path] = {file.sha256: path for file, path in local.values()}
     return Sources(lock, {name: file for name, (file, _) in local.items()}, paths, tuple(notices))
 
 
-def close(project: Project, sources: Sources, target: Target) -> Closure:
-    """Select the closure for a target and choose each dist's file."""
+def close(project: Project, sources: Sources, target: Target, layout: Layout | None = None) -> Closure:
+    """Select the closure of a layout for a target, and choose each dist's file."""
     release = project.release
-    selection = select(
-        sources.lock,
-        release.application.name,
-        target,
-        release.application.extras,
-        root_version=next((d.version for d in release.first_party if d.name == release.application.name), None),
-        first_party=frozenset(sources.local),
-    )
+    layout = layout or release.layout
+    selected = _system(release, sources, target) if layout is Layout.SYSTEM else _stack(release, sources, target)
     dists = tuple(
         replace(dist, sdist=sources.local[dist.name], wheels=()) if dist.name in sources.local else dist
-        for dist in selection.dists
+        for dist in selected
     )
     ranks, own = target_tags(target), release.first_party_names()
     chosen = {
@@ -129,7 +137,41 @@ def close(project: Project, sources: Sources, target: Target) -> Closure:
         )
         for dist in dists
     }
-    return Closure(target, replace(selection, dists=dists), chosen)
+    root = release.application.name
+    return Closure(target, str(_versions(release, sources).get(root, "")), Selection(root, dists), chosen)
+
+
+def _stack(release: Release, sources: Sources, target: Target) -> tuple[SelectedDist, ...]:
+    """Return the application's closure."""
+    if sources.lock is None:
+        raise AssertionError("only a library may have no lock")
+    root = release.application.name
+    given = next((dist.version for dist in release.first_party if dist.name == root), None)
+    own, extras = frozenset(sources.local), release.application.extras
+    return select(sources.lock, root, target, extras, root_version=given, first_party=own).dists
+
+
+def _system(release: Release, sources: Sources, target: Target) -> tuple[SelectedDist, ...]:
+    """Return the closures of the release's libraries; without a lock they are alone in it."""
+    versions = _versions(release, sources)
+    extras = {name: frozenset(release.system_extras(name)) for name in release.system_packages()}
+    if sources.lock is not None:
+        own = frozenset(sources.local)
+        return select_all(sources.lock, extras, target, versions=versions, first_party=own)
+    return tuple(
+        SelectedDist(name, versions[name], extras.get(name, frozenset()), (), sources.local[name], (), 0)
+        for name in sorted(sources.local)
+    )
+
+
+def _versions(release: Release, sources: Sources) -> dict[NormalizedName, Version]:
+    """Return the versions of the first-party dists: what the release file, a checkout's sdist or the lock says."""
+    locked = {dist.name: dist.version for dist in sources.lock.dists if dist.version} if sources.lock else {}
+    made = {name: parse_sdist_filename(file.filename)[1] for name, file in sources.local.items()}
+    given = {dist.name: dist.version for dist in release.first_party if dist.version}
+    return {
+        name: version for name, version in {**made, **locked, **given}.items() if name in release.first_party_names()
+    }
 
 
 def gather(
@@ -137,13 +179,15 @@ def gather(
     target: Target,
     workspace: Workspace,
     *,
+    layout: Layout | None = None,
     offline: bool = False,
     runner: Runner = run,
     progress: Progress | None = None,
 ) -> Gathered:
     """Fetch and read everything that a plan for the target needs."""
     sources = read_sources(project, workspace, offline=offline, runner=runner)
-    closure = close(project, sources, target)
+    layout = layout or project.release.layout
+    closure = close(project, sources, target, layout)
     build, requires = _build_dists(workspace, target)
     ranks = target_tags(target)
     chosen_build = {dist.name: choose_file(dist, target, ranks) for dist in build}
@@ -154,6 +198,8 @@ def gather(
     inputs = Inputs(
         release=project.release,
         target=target,
+        layout=layout,
+        version=closure.version,
         selection=closure.selection,
         chosen=closure.chosen,
         build=build,
@@ -164,7 +210,7 @@ def gather(
         assets=assets,
         notices=sources.notices,
     )
-    return Gathered(inputs, sources, paths)
+    return Gathered(settle(inputs, shipped(target)) if layout is Layout.SYSTEM else inputs, sources, paths)
 
 
 def fetch(
@@ -223,7 +269,7 @@ def _application(
             str(lock),
             _dependencies(pyproject.read_bytes(), str(pyproject)),
         )
-    file, path = local[application.name] = application_sdist(release, workspace, offline=offline)
+    file, path = local[application.name] = pinned_sdist(dist, release, workspace, offline=offline)
     where = f"{file.filename}/{application.lock}"
     try:
         text = _decoded(sdist_member(path, application.lock), where)

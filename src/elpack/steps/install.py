@@ -13,8 +13,7 @@ from elpack.builders import Repository
 from elpack.builders.roots import Roots
 from elpack.errors import InstallError, Problem
 from elpack.manifest import effective
-from elpack.plan.model import Role
-from elpack.smoke import make_session
+from elpack.smoke import make_session, smoke_of
 from elpack.steps.smoke import smoke_root
 from elpack.tools.dnf import Dnf
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from elpack.builders.roots import CleanRoot
     from elpack.config import Release
+    from elpack.model import Layout
     from elpack.plan.model import Plan
     from elpack.run import Runner
     from elpack.steps.smoke import SmokeReport
@@ -76,7 +76,7 @@ def installed_root(
         InstallError,
         runner,
     )
-    wanted = release.application.provides or (release.application.rpm,)
+    wanted, names = plan.install, tuple(plan.by_node()[node].rpm for node in plan.roots)
     log = logs / "dnf-install.log"
     with roots.clean_root() as root:
         log.unlink(missing_ok=True)
@@ -85,27 +85,26 @@ def installed_root(
         done = ours.install(root.path, wanted, log, "the clean root")
         _must_be_ours(plan, done)
         smoke = _smoke(release, plan, root, workspace, logs, runner, progress)
-        progress(f"dnf remove {release.application.rpm}")
-        ours.remove(root.path, (release.application.rpm,), logs / "dnf-remove.log", "the clean root")
+        progress(f"dnf remove {' '.join(names)}")
+        ours.remove(root.path, names, logs / "dnf-remove.log", "the clean root")
         left = tuple(sorted(set(_files(root.path)) - before))
     report = InstallReport(done.packages, done.seconds, done.text, left)
     bad = [path for path in left if not _may_stay(path, release)]
     if bad:
-        raise InstallError(
-            Problem(f"dnf remove left behind: {', '.join(bad[:20])}", where=plan.by_node()[plan.root].rpm)
-        )
+        raise InstallError(Problem(f"dnf remove left behind: {', '.join(bad[:20])}", where=" ".join(names)))
     return report, smoke
 
 
 def _must_be_ours(plan: Plan, done: Transaction) -> None:
     """Raise `InstallError` when dnf took a package of the target's own that has our name."""
-    package = plan.by_node()[plan.root]
-    if not any(installed.startswith(f"{package.nvr}.") for installed in done.packages):
+    for package in (plan.by_node()[node] for node in plan.roots):
+        if any(installed.startswith(f"{package.nvr}.") for installed in done.packages):
+            continue
         what = f"dnf installed no {package.nvr}, but what the target itself calls {package.rpm}"
         raise InstallError(Problem(what, where="elpack.toml: application.rpm", fix="choose another name"))
 
 
-def install_key(release: Release, base: str, repository: Path, workspace: Workspace) -> str:
+def install_key(release: Release, layout: Layout, base: str, repository: Path, workspace: Workspace) -> str:
     """Return the digest of everything that installation and smoke test depend on.
 
     base: the digest of the target's own repositories. The repository's own metadata holds the digest of each RPM.
@@ -113,9 +112,10 @@ def install_key(release: Release, base: str, repository: Path, workspace: Worksp
     whole = hashlib.sha256(base.encode())
     whole.update((repository / "repodata" / "repomd.xml").read_bytes())
     settings = effective(release)
-    whole.update(json.dumps([settings[key] for key in ("application", "service", "smoke")], sort_keys=True).encode())
-    if release.smoke.files:
-        for path in sorted((workspace.home / release.smoke.files).rglob("*")):
+    parts = [settings[key] for key in ("application", "service", "smoke", "system")]
+    whole.update(json.dumps([layout, *parts], sort_keys=True).encode())
+    if files := release.smoke_of(layout).files:
+        for path in sorted((workspace.home / files).rglob("*")):
             if path.is_file():
                 whole.update(f"{path.relative_to(workspace.home)}\n".encode() + path.read_bytes())
     return whole.hexdigest()
@@ -130,18 +130,16 @@ def _smoke(  # noqa: PLR0917 - the caller's own values, once
     runner: Runner,
     progress: Callable[[str], None],
 ) -> SmokeReport | None:
-    if not release.smoke.steps:
-        progress("no smoke test: elpack.toml has no [[smoke.step]]")
+    smoke = smoke_of(release, plan)
+    if not smoke.steps:
+        progress("no smoke test: elpack.toml has no step for it")
         return None
-    versions = {
-        str(package.dist): package.upstream_version for package in plan.published() if package.role is not Role.RUNTIME
-    }
-    session = make_session(release.smoke, release.service, release.prefix, versions)
+    session = make_session(smoke, release.service if plan.has_service() else None, plan.places(), plan.versions())
     return smoke_root(
         root.path,
         session,
         interpreter=plan.target.interpreter,
-        files=workspace.home / release.smoke.files if release.smoke.files else None,
+        files=workspace.home / smoke.files if smoke.files else None,
         logs=logs / "smoke",
         runner=runner,
         progress=progress,

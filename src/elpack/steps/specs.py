@@ -9,23 +9,29 @@ from elpack.errors import PlanError, Problem
 from elpack.plan.model import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from elpack.pipeline import Session
 
-_COMMITTED = (Role.FIRST_PARTY, Role.APPLICATION)
+_COMMITTED = (Role.FIRST_PARTY, Role.APPLICATION, Role.BUNDLE)
 
 
-def write_specs(session: Session, out: Path | None, *, compare: bool) -> int:
+def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool) -> int:
     """Write the first-party specs into specs/<target>/, or all of them into `out`; return how many there are.
+
+    The sessions have planned the layouts of one release for one target.
 
     With `compare` nothing is written. Raises `PlanError` with each committed spec that differs, is missing, or
     belongs to no package any more.
     """
     roles = tuple(Role) if out else _COMMITTED
-    folder = out or session.workspace.home / "specs" / session.plan.target.name
+    folder = out or sessions[0].workspace.home / "specs" / sessions[0].plan.target.name
     texts = {
-        f"{package.rpm}.spec": session.specs[package.node] for package in session.plan.packages if package.role in roles
+        f"{package.rpm}.spec": session.specs[package.node]
+        for session in sessions
+        for package in session.plan.packages
+        if package.role in roles
     }
     old = {path.name: path.read_text() for path in folder.glob("*.spec")} if folder.exists() else {}
     if compare:
