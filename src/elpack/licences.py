@@ -23,6 +23,7 @@ BY_EXPRESSION = "License-Expression in its metadata"
 BY_SPDX_TEXT = "License in its metadata, which is valid SPDX"
 BY_NAME = "License in its metadata, a name with one meaning"
 BY_CLASSIFIER = "its only licence classifier, which has one meaning"
+BY_TEXT = "its licence text, word for word; its metadata leaves it open"
 
 _LONGEST_EXPRESSION = 1000
 _LONGEST_NAME = 200
@@ -62,7 +63,8 @@ def licence_of(metadata: CoreMetadata, override: Override | None) -> Licence | N
     """Return the licence and how it was found, or None where a human has to decide.
 
     The order: override, License-Expression (PEP 639), License that is SPDX, License by a name with one meaning,
-    the only classifier if that has one meaning. License and classifiers must not contradict each other.
+    the only classifier if that has one meaning, and where these only leave it open, the licence text that comes with
+    the dist. License, classifiers and text must not contradict each other.
     The expression is SPDX's own spelling and the reason is elpack's or the override's: no text of the dist gets out.
     """
     if override is not None and override.licence is not None:
@@ -129,7 +131,8 @@ def _read(metadata: CoreMetadata) -> Licence | str:
     if text is _STRANGE:
         return "its License field holds words that are neither SPDX nor a known name"
     if not text.expression:
-        return _from_classifiers(hints, text)
+        found = _from_classifiers(hints, text)
+        return found if isinstance(found, Licence) else _from_text(metadata, (text, *hints)) or found
     if not all(hint.allows(text.expression) for hint in hints):
         return "its License field and its classifiers contradict each other"
     return Licence(text.expression, text.reason)
@@ -157,6 +160,15 @@ def _from_classifiers(hints: Iterable[_Hint], text: _Hint) -> Licence | str:
     if not text.allows(hint.expression):
         return "its License field and its classifier contradict each other"
     return Licence(hint.expression, BY_CLASSIFIER)
+
+
+def _from_text(metadata: CoreMetadata, hints: Iterable[_Hint]) -> Licence | None:
+    """Decide by the licence texts: all are known and one and the same, and what the metadata says may mean it."""
+    texts = set(metadata.licences_read)
+    expression = texts.pop() if len(texts) == 1 else ""
+    if not expression or not all(hint.allows(expression) for hint in hints):
+        return None
+    return Licence(expression, BY_TEXT)
 
 
 def _text_hint(text: str) -> _Hint:

@@ -232,7 +232,10 @@ class EntryPoint:
 
 @dataclass(frozen=True, slots=True)
 class CoreMetadata:
-    """What the plan uses of core metadata (PEP 621, 639, 566), still untrusted text."""
+    """What the plan uses of core metadata (PEP 621, 639, 566), still untrusted text.
+
+    licences_read: what each licence file beside it was recognised as, as SPDX; "" for an unknown text.
+    """
 
     name: str
     version: str
@@ -245,6 +248,7 @@ class CoreMetadata:
     licence_files: tuple[str, ...] = ()
     requires_dist: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    licences_read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ PURE = (
     "buildlock",
     "buildlock_text",
     "overrides",
+    "init",
+    "licence_texts",
     "licences",
     "escape",
     "plan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -16,6 +16,7 @@ from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist, scripts
 from elpack.archives.streams import read_capped, walk
 from elpack.model import CoreMetadata, EntryPoint, SdistFacts
+from elpack.licence_texts import LONGEST, is_licence_file, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,7 @@ def read_sdist(path: Path, sha256: Sha256, *, limits: Limits = LIMITS) -> SdistF
     """
     refusals = Refusals(path.name)
     tree = _read_tree(path, refusals, limits)
-    metadata = _metadata(tree, path.name, refusals)
+    metadata = replace(_metadata(tree, path.name, refusals), licences_read=_licences_read(tree))
     project = _pyproject(tree, refusals)
     build = _build_system(project, refusals)
     facts = SdistFacts(
@@ -86,7 +87,7 @@ def _read_tree(path: Path, refusals: Refusals, limits: Limits) -> Tree:
     gate = Gate(refusals, path.stat().st_size, limits)
     texts = {}
     for member, opener in walk(path, gate):
-        if member.kind is Kind.FILE and _READ.fullmatch(member.name.partition("/")[2]):
+        if member.kind is Kind.FILE and _is_read(member.name.partition("/")[2], member.size):
             texts[member.name] = read_capped(opener, refusals, member, limits)
     members = gate.finish()
     folders = sorted({name.partition("/")[0] for name in members})
@@ -103,6 +104,10 @@ def _read_tree(path: Path, refusals: Refusals, limits: Limits) -> Tree:
 def _metadata(tree: Tree, filename: str, refusals: Refusals) -> CoreMetadata:
     try:
         name, version = parse_sdist_filename(filename)
+def _is_read(name: str, size: int) -> bool:
+    return bool(_READ.fullmatch(name)) or (size <= LONGEST and is_licence_file(name))
+
+
     except InvalidSdistFilename as error:
         raise refusals.stop(f"is no file name of an sdist: {error}") from error
     if "PKG-INFO" not in tree.texts:
@@ -172,6 +177,12 @@ def _scripts(tree: Tree, project: Mapping[str, Any], refusals: Refusals) -> tupl
 def _licence_files(tree: Tree, metadata: CoreMetadata) -> tuple[str, ...]:
     declared = tuple(sorted({name for name in metadata.licence_files if tree.is_file(name)}))
     return declared or _root_files(tree, _LICENCES)
+def _licences_read(tree: Tree) -> tuple[str, ...]:
+    """Return what each licence file is, by the order of their paths; one that is too large is an unknown text."""
+    names = (name for name in sorted(tree.members) if tree.is_file(name) and is_licence_file(name))
+    return tuple(recognise(tree.text(name)) for name in names)
+
+
 
 
 def _root_files(tree: Tree, patterns: tuple[str, ...]) -> tuple[str, ...]:

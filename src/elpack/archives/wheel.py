@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist
 from elpack.archives.streams import read_capped, reading, walk_zip
+from elpack.licence_texts import LONGEST, is_licence_file, recognise
 from elpack.model import ArchivedFile, WheelFacts
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class _Wheel:
         return WheelFacts(
             filename=self._filename,
             sha256=sha256,
-            metadata=metadata,
+            metadata=replace(metadata, licences_read=self._licences()),
             root_is_purelib=self._root_is_purelib(),
             files=tuple(ArchivedFile(member.name, member.size, member.mode) for member in self._files()),
             console_scripts=scripts.get("console_scripts", ()),
@@ -130,6 +132,17 @@ class _Wheel:
             return self._info_file(name).decode()
         except UnicodeDecodeError:
             raise self._refusals.stop("is not UTF-8", f"{self._info}/{name}") from None
+
+    def _licences(self) -> tuple[str, ...]:
+        """Return what each licence file in the dist-info folder is, by the order of their paths."""
+        found = []
+        for member in self._files():
+            path = member.name.removeprefix(f"{self._info}/").removeprefix("licenses/")
+            if member.name.startswith(f"{self._info}/") and is_licence_file(path):
+                small = member.size <= LONGEST
+                text = read_capped(self._openers[member.name], self._refusals, member, self._limits) if small else b""
+                found.append(recognise(text.decode(errors="replace")))
+        return tuple(found)
 
     def _root_is_purelib(self) -> bool:
         fields = BytesParser().parsebytes(self._info_file("WHEEL"))

@@ -115,6 +115,7 @@ def read_sources(project: Project, workspace: Workspace, *, offline: bool = Fals
         lock = parse_uv_lock(text, path, loopback=release.index_is_local)
         check_fresh(lock, release.application.name, requires)
     else:
+        lock = _with_versions(lock, {name: file for name, (file, _) in local.items()})
         missing = (dist for dist in release.first_party if dist.name not in local)
         local |= {dist.name: pinned_sdist(dist, release, workspace, offline=offline) for dist in missing}
     paths: dict[str, Path] = {file.sha256: path for file, path in local.values()}
@@ -122,6 +123,18 @@ def read_sources(project: Project, workspace: Workspace, *, offline: bool = Fals
 
 
 def close(project: Project, sources: Sources, target: Target, layout: Layout | None = None) -> Closure:
+def _with_versions(lock: UvLock, local: Mapping[NormalizedName, RemoteFile]) -> UvLock:
+    """Give dynamic versions, which uv does not lock, as the backend that made a checkout's sdist says them."""
+    made = {name: parse_sdist_filename(file.filename)[1] for name, file in local.items()}
+    return replace(
+        lock,
+        dists=tuple(
+            replace(dist, version=made[dist.name]) if dist.version is None and dist.name in made else dist
+            for dist in lock.dists
+        ),
+    )
+
+
     """Select the closure of a layout for a target, and choose each dist's file."""
     release = project.release
     layout = layout or release.layout

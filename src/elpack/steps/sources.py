@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
 import sys
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uv
@@ -16,10 +18,9 @@ from elpack.errors import BuildError, CommandError, ConfigError, FetchError, Mis
 from elpack.fetch import fetch_all, find_sdist
 from elpack.model import RemoteFile, Sha256
 from elpack.run import CLEAN_ENV, Command
+from elpack.targets import known_targets
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from elpack.config import FirstParty, Release
     from elpack.run import Runner
     from elpack.workspace import Workspace
@@ -49,7 +50,8 @@ def local_source(
     log.unlink(missing_ok=True)
     # uv would download a Python for a project that asks for another one than the host has
     options = ("--python", sys.executable, *(("--offline",) if offline else ()))
-    argv = (uv.find_uv_bin(), "build", "--sdist", *options, "--out-dir", str(into), str(tree))
+    alone = _without_own_folders(tree, workspace, dist.name)
+    argv = (uv.find_uv_bin(), "build", "--sdist", *options, "--out-dir", str(into), str(alone))
     command = Command(argv, env=env, log=log)
     done = runner(command)
     found = sorted(into.glob("*.tar.gz"))
@@ -58,6 +60,9 @@ def local_source(
         raise BuildError(Problem(what, where=f"{dist.name} ({log})", fix=f"to see it again: {command}"))
     path = found[0]
     _refuse_own_folders(path, tree, workspace)
+    if alone != tree:
+        shutil.rmtree(alone)
+    _drop_older_twins(path)
     sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
     return RemoteFile(path.name, "", sha256, path.stat().st_size), path
 
@@ -78,18 +83,76 @@ def build_files_digest(sdist: Path) -> Sha256:
     return Sha256(digest.hexdigest())
 
 
+def _own_folders(workspace: Workspace, root: Path) -> list[Path]:
+    """Return what elpack makes inside a checkout; a `dist` may hold files of the project as well."""
+    own = (workspace.work, *(workspace.dist / target for target in known_targets()), workspace.dist / "manifest.json")
+    return [path for folder in own if (path := folder.resolve()).is_relative_to(root)]
+
+
+def _without_own_folders(tree: Path, workspace: Workspace, name: str) -> Path:
+    """Return the checkout, or a copy without elpack's own folders if they lie in it; its files are hard links.
+
+    Some backends pack everything that git does not ignore, and to change the checkout's .gitignore would make it
+    dirty, which is another version to setuptools-scm. A folder below the top of its repository is not copied: it may
+    look there for its version or its licence.
+    """
+    root = tree.resolve()
+    own = {path for path in _own_folders(workspace, root) if path.exists()}
+    if not own or any((folder / ".git").exists() for folder in root.parents):
+        return tree
+    copy = workspace.work / "trees" / name
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    # backends that look upwards for a .gitignore find this one, and not that of the work folder, which ignores all
+    (copy.parent / ".gitignore").write_text("")
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        paths = [Path(folder, name) for name in names]
+        return [path.name for path in paths if path in own or (path / "pyvenv.cfg").exists()]
+
+    return Path(shutil.copytree(root, copy, symlinks=True, ignore=left_out, copy_function=_link))
+
+
+def _link(source: str, destination: str) -> str:
+    try:
+        os.link(source, destination, follow_symlinks=False)
+    except OSError:  # another file system, or a file of another user's
+        shutil.copy2(source, destination, follow_symlinks=False)
+    return destination
+
+
+def _drop_older_twins(sdist: Path) -> None:
+    """Keep the last of members with one name, as tar does: of an unpacked sdist hatchling packs two PKG-INFO."""
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+        last = {member.name: member for member in members}
+        if len(last) == len(members):
+            return
+        partial = sdist.with_suffix(".partial")
+        with (
+            partial.open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as kept,
+        ):
+            for member in members:
+                if last[member.name] is member:
+                    kept.addfile(member, archive.extractfile(member) if member.isreg() else None)
+    partial.replace(sdist)
+
+
 def _refuse_own_folders(sdist: Path, tree: Path, workspace: Workspace) -> None:
     """Raise `BuildError` when a checkout's sdist holds elpack's own work or results, which lie in the same folder."""
     root = tree.resolve()
-    own = [folder.resolve() for folder in (workspace.work, workspace.dist)]
-    inside = tuple(f"{folder.relative_to(root)}/" for folder in own if folder.is_relative_to(root))
+    own = _own_folders(workspace, root)
+    inside = tuple(f"{path.relative_to(root)}{'' if path.suffix == '.json' else '/'}" for path in own)
     if not inside:
         return
     with tarfile.open(sdist, "r|gz") as archive:
         found = next((member.name for member in archive if member.name.partition("/")[2].startswith(inside)), "")
     if found:
         what = f"the sdist of the checkout {tree} holds elpack's own files, such as {found.partition('/')[2]}"
-        fix = "in the checkout's .gitignore: " + ", ".join(f"/{folder}" for folder in inside)
+        folders = (path.resolve() for path in (workspace.work, workspace.dist))
+        fix = "in the checkout's .gitignore: " + ", ".join(f"/{path.relative_to(root)}/" for path in folders)
         why = "its build backend packs everything that git does not ignore"
         raise BuildError(Problem(what, sdist.name, why, fix=f"{fix} (or what excludes them for its build backend)"))
 
@@ -104,15 +167,14 @@ def checkout(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path | N
     return None
 
 
-def application_sdist(release: Release, workspace: Workspace, *, offline: bool) -> tuple[RemoteFile, Path]:
-    """Return the application's own sdist from the index, pinned by the release file's sha256."""
-    dist = next(dist for dist in release.first_party if dist.name == release.application.name)
+def pinned_sdist(dist: FirstParty, release: Release, workspace: Workspace, *, offline: bool) -> tuple[RemoteFile, Path]:
+    """Return an sdist from the index that no lock pins: the release file does, by its sha256."""
     if dist.version is None or dist.sha256 is None:
         raise ConfigError(
             Problem(
-                f"the application {dist.name} comes from the index, so its version and sha256 are needed",
+                f"{dist.name} comes from the index, so its version and sha256 are needed",
                 where=f"elpack.toml: first-party.{dist.name}",
-                why="its own lock cannot pin it",
+                why="no lock pins it: an application's own lock cannot",
                 fix="add version and sha256, or path to a checkout that exists",
             )
         )

@@ -37,6 +37,11 @@ def _facts(name: str) -> dict[str, Any]:
     return parse_toml(f"targets/{name}.toml", text).values
 
 
+def pythons(name: str) -> tuple[str, ...]:
+    """Return the Python versions that a known target has, its default first."""
+    return tuple(_facts(name)["python"])
+
+
 def read_target_choice(name: str, table: Table) -> TargetChoice:
     """Read ``[targets.<name>]`` of a release file; what the target does not have is noted as a problem."""
     facts = _facts(name)
