@@ -52,6 +52,10 @@ test *options:
 test-unit *options:
     pytest tests/unit tests/property tests/golden {{ options }}
 
+# Check every spec with EL9's own macros: a folder of unpacked RPMs, and maybe a folder of more specs
+el9-macros-check macros specs="":
+    ELPACK_EL9_MACROS="{{ macros }}" ELPACK_SPECS="{{ specs }}" pytest tests/contract/test_el9_macros.py
+
 # The whole pipeline, on the real input
 test-integration *options:
     pytest -m integration {{ options }}
