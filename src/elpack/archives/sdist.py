@@ -15,8 +15,8 @@ from elpack.archives.guess import modules, native
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist, scripts
 from elpack.archives.streams import read_capped, walk
-from elpack.model import CoreMetadata, EntryPoint, SdistFacts
 from elpack.licence_texts import LONGEST, is_licence_file, recognise
+from elpack.model import CoreMetadata, EntryPoint, SdistFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,13 +101,13 @@ def _read_tree(path: Path, refusals: Refusals, limits: Limits) -> Tree:
     )
 
 
-def _metadata(tree: Tree, filename: str, refusals: Refusals) -> CoreMetadata:
-    try:
-        name, version = parse_sdist_filename(filename)
 def _is_read(name: str, size: int) -> bool:
     return bool(_READ.fullmatch(name)) or (size <= LONGEST and is_licence_file(name))
 
 
+def _metadata(tree: Tree, filename: str, refusals: Refusals) -> CoreMetadata:
+    try:
+        name, version = parse_sdist_filename(filename)
     except InvalidSdistFilename as error:
         raise refusals.stop(f"is no file name of an sdist: {error}") from error
     if "PKG-INFO" not in tree.texts:
@@ -174,15 +174,15 @@ def _scripts(tree: Tree, project: Mapping[str, Any], refusals: Refusals) -> tupl
     return ()
 
 
-def _licence_files(tree: Tree, metadata: CoreMetadata) -> tuple[str, ...]:
-    declared = tuple(sorted({name for name in metadata.licence_files if tree.is_file(name)}))
-    return declared or _root_files(tree, _LICENCES)
 def _licences_read(tree: Tree) -> tuple[str, ...]:
     """Return what each licence file is, by the order of their paths; one that is too large is an unknown text."""
     names = (name for name in sorted(tree.members) if tree.is_file(name) and is_licence_file(name))
     return tuple(recognise(tree.text(name)) for name in names)
 
 
+def _licence_files(tree: Tree, metadata: CoreMetadata) -> tuple[str, ...]:
+    declared = tuple(sorted({name for name in metadata.licence_files if tree.is_file(name)}))
+    return declared or _root_files(tree, _LICENCES)
 
 
 def _root_files(tree: Tree, patterns: tuple[str, ...]) -> tuple[str, ...]:

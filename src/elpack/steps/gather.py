@@ -114,15 +114,14 @@ def read_sources(project: Project, workspace: Workspace, *, offline: bool = Fals
         text, path, requires = _application(release, workspace, local, runner, offline=offline)
         lock = parse_uv_lock(text, path, loopback=release.index_is_local)
         check_fresh(lock, release.application.name, requires)
-    else:
         lock = _with_versions(lock, {name: file for name, (file, _) in local.items()})
+    else:
         missing = (dist for dist in release.first_party if dist.name not in local)
         local |= {dist.name: pinned_sdist(dist, release, workspace, offline=offline) for dist in missing}
     paths: dict[str, Path] = {file.sha256: path for file, path in local.values()}
     return Sources(lock, {name: file for name, (file, _) in local.items()}, paths, tuple(notices))
 
 
-def close(project: Project, sources: Sources, target: Target, layout: Layout | None = None) -> Closure:
 def _with_versions(lock: UvLock, local: Mapping[NormalizedName, RemoteFile]) -> UvLock:
     """Give dynamic versions, which uv does not lock, as the backend that made a checkout's sdist says them."""
     made = {name: parse_sdist_filename(file.filename)[1] for name, file in local.items()}
@@ -135,6 +134,7 @@ def _with_versions(lock: UvLock, local: Mapping[NormalizedName, RemoteFile]) -> 
     )
 
 
+def close(project: Project, sources: Sources, target: Target, layout: Layout | None = None) -> Closure:
     """Select the closure of a layout for a target, and choose each dist's file."""
     release = project.release
     layout = layout or release.layout
