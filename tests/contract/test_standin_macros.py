@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FILES = Path(elpack.standin.__file__).parent / "files"
 REDHAT = FILES / "redhat-rpm-config/usr/lib/rpm/redhat"
 PYPROJECT = FILES / "pyproject-rpm-macros/usr/lib/rpm/elpack/pyproject"
+BUILDREQUIRES = PYPROJECT.with_name("pyproject-buildrequires")
 PYTHON_MACROS = FILES / "python3-rpm-macros/usr/lib/rpm/elpack/python-macros"
 SYSUSERS = FILES / "systemd-rpm-macros/usr/lib/rpm/elpack/sysusers-to-shell"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -61,7 +62,7 @@ def expand(needs: Callable[..., None], tmp_path: Path) -> Callable[..., str]:
         ("%{py3_dist Foo_Bar b.C}", "python3.11dist(foo-bar) python3.11dist(b-c)"),
         ("%{?_py3_shebang_s}%{?py3_shebang_flags}", "ss"),
         ("%{pyproject_wheeldir}", "/b/pyproject-wheeldir"),
-        ("%{debug_package}", ""),
+        ("%{_enable_debug_packages}%{_debugsource_packages}%{_debuginfo_subpackages}", "111"),
         ("%{source_date_epoch_from_changelog}", "1"),
         ("%{_dbpath}", "/var/lib/rpm"),
         ("%{pycached /x/a.py}", "/x/a.py\n/x/__pycache__/a.cpython-*.pyc"),
@@ -118,8 +119,25 @@ def test_a_spec_turns_stripping_off_as_on_el9(expand: Callable[..., str]) -> Non
     )
 
 
+def test_install_asks_for_debug_packages_as_on_el9(expand: Callable[..., str]) -> None:
+    unpacked = expand("%install", buildsubdir="demo-1.0")
+    assert "%package debuginfo" in unpacked
+    assert "%files debugsource -f debugsourcefiles.list" in unpacked
+    assert unpacked.endswith("%install")
+    assert expand("%install") == "%install"
+    assert expand("%global debug_package %{nil}\n%install", buildsubdir="demo-1.0") == "%install"
+
+
+def test_find_debuginfo_strips_what_gets_debug_packages(expand: Callable[..., str]) -> None:
+    assert "find-debuginfo" in expand("%__spec_install_post", __debug_package="1")
+    assert "brp-strip " not in expand("%__spec_install_post", __debug_package="1")
+    assert "find-debuginfo" not in expand("%__spec_install_post")
+    assert "check-rpaths" in expand("%__spec_install_post")
+
+
 def test_a_spec_turns_the_python_generators_off_as_on_el9(expand: Callable[..., str]) -> None:
-    assert expand("%{__pythondist_requires}").endswith("--requires --normalized-names-format pep503")
+    assert "--package-name foo+bar --requires" in expand("%{__pythondist_requires}", name="foo+bar")
+    assert "extras-subpackages" not in expand("%{__pythondist_requires}", _python_no_extras_requires="1")
     assert expand("%python_disable_dependency_generator\n[%{__pythondist_provides}%{__pythondist_requires}]") == "[]"
 
 
@@ -129,7 +147,32 @@ def test_pyproject_macros_call_the_helper(expand: Callable[..., str]) -> None:
     assert expand("%{pyproject_save_files a b +auto}", __python3=sys.executable).endswith("-- a b +auto")
     assert "import -f " in expand("%{pyproject_check_import -t}", __python3=sys.executable)
     assert "-t" in expand("%{pyproject_check_import -t}", __python3=sys.executable).split()
-    assert 'buildrequires "python3.11dist" -R' in expand("%{pyproject_buildrequires -R}")
+    assert 'buildrequires "python3.11dist" "/b/pyproject-wheeldir" -R' in expand(
+        "%{pyproject_buildrequires -R}", _builddir="/b"
+    )
+    assert expand("%py_provides python3.11-y", name="x", version="1", release="2") == "Provides: python3.11-y = 1-2"
+
+
+def test_extras_become_metapackages(expand: Callable[..., str]) -> None:
+    given = {"version": "1", "release": "2"}
+    text = expand("%python_extras_subpkg -n foo -i /x.dist-info -a one two,three", **given)
+    assert [line for line in text.splitlines() if line.startswith(("%package", "Requires", "%files", "%ghost"))] == [
+        line
+        for extra in ("one", "two", "three")
+        for line in (f"%package -n foo+{extra}", "Requires: foo = 1-2", f"%files -n foo+{extra}", "%ghost /x.dist-info")
+    ]
+    assert text.count("BuildArch: noarch") == 3
+    assert "%files" not in expand("%python_extras_subpkg -n foo -F one", **given)
+    ours = expand("%pyproject_extras_subpkg -n foo one", name="foo", _builddir="/b", **given)
+    assert "%files -n foo+one -f /b/foo-1-2.x86_64-pyproject-ghost-distinfo" in ours
+
+
+@pytest.mark.parametrize(
+    "options", ["-i /x one", "-n foo one", "-n foo -i /x", "-n foo -i /x -F one", "-n f -F -a -A o"]
+)
+def test_an_extras_subpackage_that_is_not_clear_is_refused(expand: Callable[..., str], options: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        expand(f"%python_extras_subpkg {options}", version="1", release="2")
 
 
 def test_systemd_scriptlets(expand: Callable[..., str]) -> None:
@@ -284,16 +327,6 @@ def test_the_backend_is_called_once(project: Path) -> None:
     assert python(PYPROJECT, "wheel", "out", cwd=project).returncode == 0
     assert (project / "calls").read_text() == "x"
     assert (project / "out/demo-1-py3-none-any.whl").exists()
-
-
-def test_build_requirements_in_rpms_spelling(project: Path) -> None:
-    assert python(PYPROJECT, "buildrequires", "p", "-x", "x", cwd=project).stdout.splitlines() == [
-        "(p(flit-core) >= 3.2 with p(flit-core) < 4)",
-        "p(cmake) >= 3",
-        "(p(foo-bar) >= 1 with p(foo-bar) < 2)",
-        "p(extra)",
-    ]
-    assert "foo-bar" not in python(PYPROJECT, "buildrequires", "p", "-R", cwd=project).stdout
 
 
 def test_saved_files_are_listed_with_licences_and_languages(tmp_path: Path) -> None:
