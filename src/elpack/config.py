@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
@@ -103,7 +103,7 @@ class Release:
     service: Service | None
     smoke: Smoke
     system: SystemLayout | None = None
-    promises: Promises = Promises()
+    promises: Promises = field(default_factory=Promises)
 
     @property
     def layouts(self) -> tuple[Layout, ...]:

@@ -9,6 +9,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=-]+\Z")
 _UNSAFE_CATEGORIES = ("C", "Zl", "Zp")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=:@/-]*\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._+@/-]*\Z")
+_PATTERN = re.compile(r"[A-Za-z0-9_./+*?=-]+\Z")
 _DANGLING = re.compile(
     r"(\s(and|or|of|the|an?|with|for|to|in|on|by|from|that|which|as|e\.g\.?|i\.e\.?|especially|including)|[\s.,;:(-])+\Z"
 )
@@ -52,6 +53,13 @@ def summary_line(text: str, name: str, limit: int) -> str:
 def safe_url(text: str) -> str:
     """Return the text if it is a plain http(s) URL, else an empty string."""
     return text if _URL.match(text) and len(text) < _LONGEST_URL else ""
+
+
+def quoted_pattern(text: str) -> str:
+    """Return a pattern of paths in quotes, so that no shell expands it. Raises ValueError for anything else."""
+    if not _PATTERN.match(text):
+        raise ValueError(f"{text!r} is not a plain pattern of paths")
+    return f"'{text}'"
 
 
 def for_spec(value: object) -> str:

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 _ENVIRONMENT = re.compile(r"[A-Z_][A-Z0-9_]*\Z")
 _VALUE = re.compile(r"[A-Za-z0-9_./:=,+-]*\Z")
 _PATH = re.compile(r"[A-Za-z0-9_./+-]+\Z")
+_GLOB = re.compile(r"[A-Za-z0-9_./+*?-]+\Z")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+# As Fedora's bundled() provides are spelt: a project's name, or one of another language's within its namespace.
+_BUNDLED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?:\([A-Za-z0-9@][A-Za-z0-9@/._+-]*\))?\Z")
+_BUNDLED_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^]*\Z")
+_LONGEST_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,40 @@ class Reasoned:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundled:
+    """Somebody else's code that a dist carries along, and the text in a file of its sdist that proves the version."""
+
+    name: str
+    version: str
+    file: str
+    text: str
+    reason: str
+
+    @property
+    def provide(self) -> str:
+        """Return what the RPM says of it."""
+        return f"bundled({self.name}) = {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class MustHave:
+    """Files below site-packages without which the package is broken: a pattern, and how many there are at least."""
+
+    path: str
+    at_least: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """Everything that a human decided for one dist.
 
     drop: paths below the prefix that are left out. keep_source: paths below site-packages that are not
     byte-compiled. build_env: NAME=value for the build. build_requires: RPMs of the target. build_dists: dists of
     the closure that the build needs in the closure's version. skip_import: modules left out of the import check.
-    unmet: dists whose absence or version in the closure contradicts the metadata on purpose.
+    unmet: dists whose absence or version in the closure contradicts the metadata on purpose. bundled: code of others
+    inside. must_have: files that have to be there. not_hardened: paths below the prefix, as patterns, of machine code
+    that need not be hardened as the target asks.
     """
 
     name: NormalizedName
@@ -54,6 +86,9 @@ class Override:
     build_dists: tuple[Reasoned, ...] = ()
     skip_import: tuple[Reasoned, ...] = ()
     unmet: tuple[Reasoned, ...] = ()
+    bundled: tuple[Bundled, ...] = ()
+    must_have: tuple[MustHave, ...] = ()
+    not_hardened: tuple[Reasoned, ...] = ()
 
 
 def parse_overrides(files: Mapping[str, str]) -> dict[NormalizedName, Override]:
@@ -97,6 +132,9 @@ def _override(name: NormalizedName, table: Table) -> Override:
         build_dists=_many(table, "build-with", "dist", dist_name),
         skip_import=_many(table, "no-import", "module", _module),
         unmet=_many(table, "unmet", "dist", dist_name),
+        bundled=tuple(one for inner in table.tables("bundled") if (one := _bundled(inner))),
+        must_have=tuple(entry for inner in table.tables("must-have") if (entry := _must_have(inner))),
+        not_hardened=_many(table, "not-hardened", "path", _pattern),
     )
 
 
@@ -115,16 +153,69 @@ def _many(table: Table, key: str, inner: str, parse: Parser) -> tuple[Reasoned, 
 
 def _reasoned(table: Table, inner: str, parse: Parser) -> Reasoned | None:
     value = table.parsed(inner, parse)
+    reason = _reason(table)
+    table.done()
+    return Reasoned(str(value), reason) if value is not None else None
+
+
+def _reason(table: Table) -> str:
     reason = table.get("reason", str)
     if not reason.strip() and table.values.get("reason") == reason:
         table.problem("reason", "an override needs a reason that its next reader can weigh")
+    return " ".join(reason.split())
+
+
+def _bundled(table: Table) -> Bundled | None:
+    before = len(table.problems)
+    entry = Bundled(
+        name=table.parsed("name", _matching(_BUNDLED, "the name of what is bundled: lmdb, npm(left-pad)")) or "",
+        version=table.parsed("version", _matching(_BUNDLED_VERSION, "a version that RPM can compare")) or "",
+        file=table.parsed("file", _path) or "",
+        text=table.parsed("text", _proof) or "",
+        reason=_reason(table),
+    )
     table.done()
-    return Reasoned(str(value), " ".join(reason.split())) if value is not None else None
+    return entry if len(table.problems) == before else None
+
+
+def _must_have(table: Table) -> MustHave | None:
+    before = len(table.problems)
+    path, at_least = table.parsed("path", _pattern) or "", table.get("at-least", int, 1)
+    if at_least < 1 and len(table.problems) == before:
+        table.problem("at-least", f"expected 1 or more, found {at_least}")
+    entry = MustHave(path, at_least, _reason(table))
+    table.done()
+    return entry if len(table.problems) == before else None
+
+
+def _matching(pattern: re.Pattern[str], form: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not pattern.match(text):
+            raise ValueError(f"{text!r} is not {form}")
+        return text
+
+    return parse
+
+
+def _proof(text: str) -> str:
+    if not text.strip() or len(text) > _LONGEST_TEXT:
+        raise ValueError(f"expected what the file holds, in at most {_LONGEST_TEXT} characters")
+    return text
+
+
+def _pattern(text: str) -> str:
+    if not _GLOB.match(text):
+        raise ValueError(f"{text!r} holds characters that a spec would have to quote; of patterns it may hold * and ?")
+    return _plain(text)
 
 
 def _path(text: str) -> str:
     if not _PATH.match(text):
         raise ValueError(f"{text!r} holds characters that a spec would have to quote")
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
     if any(part in {"", ".", ".."} for part in text.split("/")):
         raise ValueError(f"{text!r} is not a plain relative path")
     return text

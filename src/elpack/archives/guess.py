@@ -27,7 +27,7 @@ _COMPILING_REQUIREMENTS = {
     "setuptools-rust": "setuptools-rust compiles Rust",
 }
 # Backends that never look at a setup.py, which then is a leftover.
-_IGNORE_SETUP_PY = ("hatchling", "flit_core", "flit", "uv_build", "poetry.core", "poetry_core", "pdm.backend")
+IGNORE_SETUP_PY = ("hatchling", "flit_core", "flit", "uv_build", "poetry.core", "poetry_core", "pdm.backend")
 _EXTENSIONS = re.compile(r"^[^#\n]*?\b(ext_modules|cffi_modules|rust_extensions|Extension(?=\())", re.MULTILINE)
 # A hatch hook that compiles must say so, or the wheel is tagged as pure.
 _TAGGED_HOOK = re.compile(r"^[^#\n]*[\"'](pure_python|infer_tag)[\"']", re.MULTILINE)
@@ -37,7 +37,7 @@ _MODULE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 def native(tree: Tree, project: Mapping[str, Any], requires: Iterable[str], backend: str) -> str:
     """Return in one sentence why building this will yield machine code, or "" when nothing says so."""
-    names = {name for text in requires if (name := _required(text))}
+    names = required_names(requires)
     return next(_reasons(tree, _table(project, "tool"), names, backend), "")
 
 
@@ -54,13 +54,18 @@ def _reasons(tree: Tree, tool: Mapping[str, Any], requires: set[str], backend: s
         yield "setuptools compiles extension modules (pyproject.toml)."
     if _table(tool, "poetry").get("build") or _table(tool, "pdm", "build").get("run-setuptools"):
         yield "A build script compiles extension modules (pyproject.toml)."
-    if backend.startswith(_IGNORE_SETUP_PY):
+    if backend.startswith(IGNORE_SETUP_PY):
         return
     if match := _EXTENSIONS.search(tree.text("setup.py")):
         yield f"setup.py compiles extension modules ({match[1]})."
     # A backend of the project's own asks for Cython only when it runs.
     if any(name.endswith(".pyx") for name in tree.members):
         yield "It holds Cython sources."
+
+
+def required_names(requires: Iterable[str]) -> set[str]:
+    """Return the normalised names that PEP 508 requirements are about; what is none is left out."""
+    return {name for text in requires if (name := _required(text))}
 
 
 def modules(tree: Tree, project: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
+from elpack.archives.compilers import build_tools
 from elpack.archives.guess import modules, native
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist, scripts
@@ -29,7 +30,7 @@ _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _LICENCES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
 _READ = re.compile(
-    r"PKG-INFO|pyproject\.toml|setup\.py|hatch_build\.py"
+    r"PKG-INFO|pyproject\.toml|setup\.py|hatch_build\.py|build\.py"
     r"|(?:[^/]+/)?[^/]+\.egg-info/(?:top_level|entry_points)\.txt"
 )
 
@@ -64,6 +65,7 @@ def read_sdist(path: Path, sha256: Sha256, *, limits: Limits = LIMITS) -> SdistF
     metadata = replace(_metadata(tree, path.name, refusals), licences_read=_licences_read(tree))
     project = _pyproject(tree, refusals)
     build = _build_system(project, refusals)
+    compiled = native(tree, project, build.requires, build.backend)
     facts = SdistFacts(
         filename=path.name,
         sha256=sha256,
@@ -73,11 +75,12 @@ def read_sdist(path: Path, sha256: Sha256, *, limits: Limits = LIMITS) -> SdistF
         backend=build.backend,
         backend_path=build.path,
         scripts=_scripts(tree, project, refusals),
-        native=native(tree, project, build.requires, build.backend),
+        native=compiled,
         modules=modules(tree, project, metadata.name),
         licence_files=_licence_files(tree, metadata),
         readme_files=_root_files(tree, ("README*",)),
         has_uv_lock=tree.is_file("uv.lock"),
+        tools=build_tools(tree, build.requires, build.backend, compiled),
     )
     refusals.check()
     return facts

@@ -12,6 +12,7 @@ from elpack.archives.streams import read_capped, reading, walk
 from elpack.errors import DiskFullError, MissingMemberError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from elpack.archives.streams import Opener
@@ -24,16 +25,26 @@ def sdist_member(path: Path, name: str, *, limits: Limits = LIMITS) -> bytes:
 
     Raises `ArchiveError` when it is missing, larger than `limits.text` bytes, or the archive is refused.
     """
+    found = sdist_members(path, {name}, limits=limits)
+    if name not in found:
+        raise MissingMemberError(*Refusals(path.name).stop(f"holds no file {name}").problems)
+    return found[name]
+
+
+def sdist_members(path: Path, names: Collection[str], *, limits: Limits = LIMITS) -> dict[str, bytes]:
+    """Return those regular files of an sdist that are there, by their path below the sdist's folder.
+
+    Raises `ArchiveError` when one is larger than `limits.text` bytes, or the archive is refused.
+    """
     refusals = Refusals(path.name)
     gate = Gate(refusals, path.stat().st_size, limits)
-    content = None
+    found = {}
     for member, opener in walk(path, gate):
-        if member.name.partition("/")[2] == name and member.kind is Kind.FILE:
-            content = read_capped(opener, refusals, member, limits)
+        inside = member.name.partition("/")[2]
+        if inside in names and member.kind is Kind.FILE:
+            found[inside] = read_capped(opener, refusals, member, limits)
     gate.finish()
-    if content is None:
-        raise MissingMemberError(*refusals.stop(f"holds no file {name}").problems)
-    return content
+    return found
 
 
 def extract_sdist(path: Path, into: Path, *, limits: Limits = LIMITS) -> Path:

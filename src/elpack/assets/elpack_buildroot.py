@@ -12,6 +12,8 @@ import importlib
 import os
 import py_compile
 import re
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,8 @@ NOT_SHIPPED = ("RECORD", "REQUESTED", "direct_url.json")
 LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/.*|(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*)$", re.IGNORECASE)
 UNLISTABLE = re.compile(r'[%"\\\x00-\x1f\x7f]')
 ELF = b"\x7fELF"
+MARKS = ((1 << 1, "%doc"), (1 << 7, "%license"))
+"""rpm's flags of files, and how a spec spells them (rpmfiles.h)."""
 
 
 def main() -> None:
@@ -36,13 +40,22 @@ def main() -> None:
         command.add_argument("-d", "--drop", action="append", default=[])
         command.add_argument("-k", "--keep-source", action="append", default=[])
         command.add_argument("-l", "--licence", action="append", default=[])
+        command.add_argument("-m", "--must-have", action="append", default=[])
         command.add_argument("-n", "--native", action="store_true")
+        command.add_argument("-s", "--script-suffix", default="")
         command.add_argument("-p", "--pure", action="store_true")
         if name == "wheel":
             command.add_argument("wheel")
     command = commands.add_parser("build")
     command.set_defaults(function=build)
     command.add_argument("into")
+    command = commands.add_parser("copy")
+    command.set_defaults(function=copy)
+    command.add_argument("--root", required=True)
+    command.add_argument("--prefix", required=True)
+    command.add_argument("--files", required=True)
+    command.add_argument("-x", "--leave-out", action="append", default=[])
+    command.add_argument("packages", nargs="+")
     command = commands.add_parser("check")
     command.set_defaults(function=check)
     command.add_argument("--root", required=True)
@@ -112,6 +125,8 @@ def finish(options: argparse.Namespace) -> None:
         sys.exit("elpack: no extension module was compiled, although the package is meant to hold one")
     if options.pure and any(extensions):
         sys.exit('elpack: machine code in a package that is meant to be noarch; set [native] is = "yes"')
+    add_suffix(tree, options.script_suffix)
+    insist(tree, options.must_have)
     byte_compile(tree, options.keep_source)
     write_list(tree, Path(options.files), options.licence)
 
@@ -153,8 +168,30 @@ def normalise(tree: Tree, path: Path, epoch: int) -> bool:
     return is_elf
 
 
+def add_suffix(tree: Tree, suffix: str) -> None:
+    """Rename the commands, so that those of the default Python keep the plain names."""
+    if suffix:
+        for path in sorted((tree.top / "bin").glob("*")):
+            path.rename(path.with_name(path.name + suffix))
+
+
+def insist(tree: Tree, wanted: list[str]) -> None:
+    """Check that the files are there without which the package is broken, each given as PATTERN=COUNT."""
+    short = []
+    for pattern, _, least in (one.rpartition("=") for one in wanted):
+        count = sum(path.is_file() for site in tree.sites() for path in site.glob(pattern))
+        if count < int(least):
+            short.append(f"elpack: {pattern}: {count} files are there, [[must-have]] asks for at least {least}")
+    if short:
+        sys.exit("\n".join(short) + "\nThe package would be broken: look why its build left them out.")
+
+
 def byte_compile(tree: Tree, keep_source: list[str]) -> None:
     """Compile every module; one that cannot be compiled is an error unless an override names it."""
+    outdated = [path for path in keep_source if not fails(tree, path)]
+    if outdated:
+        names = ", ".join(outdated)
+        sys.exit(f"elpack: [[no-bytecompile]] is out of date: these compile or are not there: {names}")
     for site in tree.sites():
         kept = [re.escape(str(site / path)) for path in keep_source]
         skip = re.compile("|".join(f"^{path}$" for path in kept)) if kept else None
@@ -169,6 +206,17 @@ def byte_compile(tree: Tree, keep_source: list[str]) -> None:
         )
         if not good:
             sys.exit("elpack: a module cannot be byte-compiled; name it under [[no-bytecompile]] with the reason")
+
+
+def fails(tree: Tree, inside: str) -> bool:
+    """Tell whether a file below site-packages is there and no compilable Python."""
+    for path in (site / inside for site in tree.sites()):
+        if path.is_file():
+            try:
+                compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+            except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+                return True
+    return False
 
 
 def write_list(tree: Tree, into: Path, licences: list[str]) -> None:
@@ -222,10 +270,32 @@ def build(options: argparse.Namespace) -> None:
     print(hooks.build_wheel(options.into))
 
 
+def copy(options: argparse.Namespace) -> None:
+    """Copy into the build root what installed packages own, and list it as they do: modes, owners, marks."""
+    form = "[%{FILEFLAGS} %{FILEMODES} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]"
+    query = ["rpm", "--query", "--queryformat", form, *options.packages]
+    lines: dict[str, str] = {}
+    for entry in subprocess.run(query, check=True, text=True, capture_output=True).stdout.splitlines():
+        flags, mode, user, group, path = entry.split(" ", 4)
+        if path in options.leave_out:
+            continue
+        into, is_folder = Path(options.root + path), stat.S_ISDIR(int(mode))
+        into.parent.mkdir(parents=True, exist_ok=True)
+        if is_folder:
+            into.mkdir(exist_ok=True)
+        elif not os.path.lexists(into):
+            shutil.copy2(path, into, follow_symlinks=False)
+        owned = "" if stat.S_ISLNK(int(mode)) else f"%attr({stat.S_IMODE(int(mode)):04o}, {user}, {group}) "
+        marks = " ".join(mark for bit, mark in MARKS if int(flags) & bit)
+        lines[path] = f'{owned}{"%dir " if is_folder else ""}{marks}{" " if marks else ""}"{quoted(path)}"'
+    Path(options.files).write_text("".join(f"{lines[path]}\n" for path in sorted(lines)))
+
+
 def check(options: argparse.Namespace) -> None:
     """Import each module in an interpreter of its own, from the build root and the private prefix."""
     tree = Tree(options.root, options.prefix)
-    environment = {**os.environ, "PYTHONPATH": str(tree.purelib), "PYTHONDONTWRITEBYTECODE": "1"}
+    sites = os.pathsep.join(str(path) for path in tree.sites())
+    environment = {**os.environ, "PYTHONPATH": sites, "PYTHONDONTWRITEBYTECODE": "1"}
     bad = []
     for module in options.modules:
         code = f"import importlib; importlib.import_module({module!r}); print('imported', {module!r})"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from elpack.checks.override_rules import OVERRIDE_RULES
+from elpack.checks.promise_rules import PROMISE_RULES
 from elpack.checks.system_rules import SYSTEM_RULES
 from elpack.errors import ConfigError, PlanError, Problem
 from elpack.model import Layout
@@ -262,6 +264,8 @@ RULES: tuple[Rule, ...] = (
     override_for_nobody,
     name_for_nobody,
     smoke_without_dist,
+    *OVERRIDE_RULES,
+    *PROMISE_RULES,
     *SYSTEM_RULES,
 )
 

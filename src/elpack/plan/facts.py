@@ -11,23 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from packaging.utils import NormalizedName
-    from packaging.version import Version
 
     from elpack.config import Release
     from elpack.errors import Problem
-    from elpack.model import Policy, SdistFacts, SelectedDist, Selection, Target, WheelFacts
+    from elpack.model import SdistFacts, SelectedDist, Selection, Target, WheelFacts
     from elpack.overrides import Override
     from elpack.plan.model import Source
     from elpack.plan.policy import Choice
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """How a target takes a dist: its version, wheel or sdist, and what it would be if nobody had asked for an sdist."""
-
-    version: Version
-    policy: Policy
-    unasked: Policy
+    from elpack.plan.taken import Taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from elpack.plan.system import settle
 from elpack.run import run
 from elpack.selection import select, select_all
 from elpack.steps.facts import read_facts
+from elpack.steps.gather_overrides import cited_files, taken_elsewhere
 from elpack.steps.sources import checkout, local_source, pinned_sdist
 from elpack.targets.shipped import shipped
 
@@ -208,6 +209,7 @@ def gather(
     files = [choice.file for choice in choices if choice.file is not None]
     paths = fetch(files, sources, workspace, offline=offline, progress=progress)
     assets = _assets(project.release, workspace, paths)
+    build_lock = workspace.build_lock.read_text()
     inputs = Inputs(
         release=project.release,
         target=target,
@@ -221,6 +223,10 @@ def gather(
         overrides=project.overrides,
         build_requires=requires,
         assets=assets,
+        cited=cited_files(project.overrides, closure.chosen, paths),
+        elsewhere=taken_elsewhere(
+            project.release, target, layout, lambda other, its: close(project, sources, other, its), build_lock
+        ),
         notices=sources.notices,
     )
     return Gathered(settle(inputs, shipped(target)) if layout is Layout.SYSTEM else inputs, sources, paths)
