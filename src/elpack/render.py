@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import PlanError, Problem
-from elpack.escape import absolute, comment, for_spec, is_word, paragraph, pattern, word
+from elpack.escape import absolute, comment, for_spec, is_word, paragraph, pattern, quoted_pattern, word
 from elpack.plan.model import Role
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from elpack.plan.model import InstalledFile, NodeId, Package, Plan, Source
 
+_BLANK_LINES = re.compile(r"\n{3,}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _OWN = (Role.MACROS, Role.RUNTIME)
@@ -57,7 +58,7 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
     """Return the spec of one package of a plan. Raises ValueError for a value that no spec can hold safely."""
     nodes = plan.by_node()
     waits = [nodes[node] for node in package.waits_for if nodes[node].role is not Role.MACROS]
-    return _template(package.template).render(
+    text = _template(package.template).render(
         package=package,
         sources=[*map(_source, package.sources), *(word(name) for name, _ in package.generated)],
         installed=list(_installed(package)),
@@ -66,7 +67,11 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         provides=[Raw(_provide(name)) for name in package.provides],
         tools=[_Need.of(wait) for wait in waits if wait.role is Role.BUILDROOT],
         imports=[_Need.of(wait) for wait in waits if wait.role is not Role.BUILDROOT],
-        runtime=nodes[next(node for node in nodes if nodes[node].role is Role.RUNTIME)].rpm,
+        runtime=next((one.rpm for one in plan.packages if one.role is Role.RUNTIME), ""),
+        extras=package.extras,
+        dist_info=Raw("/usr/lib*/python%{python3_pkgversion}/site-packages/*.dist-info"),
+        licences=[] if package.licence_in_metadata else _licence_words(package),
+        docs=[name for name in package.readme_files if is_word(name)],
         release=plan.release,
         revision=revision,
         packager=packager,
@@ -75,11 +80,15 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         interpreter=plan.target.interpreter,
         vendored=Raw("".join(f"{pattern(name)}|" for name in package.vendored_sonames)),
         purpose=_purpose(package, plan),
+        bundled=[Raw(for_spec(provide)) for provide in package.bundled],
+        machine_code=bool(package.native) and package.role.at_run_time,
+        hardening_options=Raw("".join(f" -x {quoted_pattern(path)}" for path in package.not_hardened)),
         finish_options=Raw(_finish_options(package)),
         has_licences=bool(_licence_words(package)),
         changelog_date=changelog_date(package.date),
         change=f"{package.rpm if package.role in _OWN else package.dist} {package.upstream_version}",
     )
+    return _BLANK_LINES.sub("\n\n", text)
 
 
 def changelog_date(date: dt.date) -> str:
@@ -150,9 +159,11 @@ def _provide(name: str) -> str:
 
 
 def _purpose(package: Package, plan: Plan) -> str:
+    if not package.pinned:
+        return ""
     if package.role is Role.BUILDROOT:
         return f"It is needed to build {plan.release} and is not published."
-    if package.role is Role.APPLICATION:
+    if package.role in (Role.APPLICATION, Role.BUNDLE):
         return f"It runs in a private Python environment in {package.prefix} that nothing else on the system sees."
     return (
         f"For the private Python environment of {plan.release} in {package.prefix}; nothing else on the system sees it."
@@ -162,7 +173,10 @@ def _purpose(package: Package, plan: Plan) -> str:
 def _finish_options(package: Package) -> str:
     options = [f"-d {word(path)}" for path in package.drop]
     options += [f"-k {word(path)}" for path in package.keep_source]
-    if package.template == "sdist.spec.j2":
+    options += [f"-m {quoted_pattern(f'{path}={count}')}" for path, count in package.must_have]
+    if package.script_suffix:
+        options.append(f"-s {word(package.script_suffix.removeprefix('-'))}")
+    if package.template != "wheel.spec.j2":
         options += [f"-l {name}" for name in _licence_words(package)]
         options.append("-n" if package.native else "-p")
     return "".join(f" {option}" for option in options)

@@ -172,7 +172,7 @@ def add_suffix(tree: Tree, suffix: str) -> None:
     """Rename the commands, so that those of the default Python keep the plain names."""
     if suffix:
         for path in sorted((tree.top / "bin").glob("*")):
-            path.rename(path.with_name(path.name + suffix))
+            path.rename(path.with_name(f"{path.name}-{suffix}"))
 
 
 def insist(tree: Tree, wanted: list[str]) -> None:

@@ -295,7 +295,7 @@ def _is_version(text: str, version: Version) -> bool:
 
 def _with_facts(plan: Plan) -> Iterator[Package]:
     for package in plan.packages:
-        if package.sources and package.role not in (Role.MACROS, Role.RUNTIME):
+        if package.sources and package.role not in (Role.MACROS, Role.RUNTIME, Role.BUNDLE):
             yield package
 
 

@@ -14,6 +14,8 @@ from elpack.requirements import applicable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from packaging.utils import NormalizedName
+
     from elpack.plan.facts import Inputs
     from elpack.plan.model import Plan
 
@@ -78,22 +80,34 @@ def build_with_another(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        have = closure.get(canonicalize_name(requirement.name))
+        name = canonicalize_name(requirement.name)
+        have = None if name in _accepted(inputs, who) else closure.get(name)
         marker = requirement.marker
         if marker is not None and not marker.evaluate({**inputs.target.marker_environment(), "extra": ""}):
             continue
         if have is not None and not requirement.specifier.contains(have, prereleases=True):
             yield Problem(
                 f"is built with {requirement}, the closure has {have}",
-                where=who,
+                where=str(who),
                 fix="lock for a version that serves both, or take layout stack",
             )
 
 
-def _build_requirements(inputs: Inputs) -> Iterable[tuple[str, str]]:
-    for choice in (*inputs.chosen.values(), *inputs.chosen_build.values()):
+def _accepted(inputs: Inputs, name: NormalizedName) -> frozenset[str]:
+    """Return the requirements whose version a human decided against the metadata.
+
+    What one dist is to be built with, by an override, the build lock has in that version for all.
+    """
+    everywhere = {entry.value for override in inputs.overrides.values() for entry in override.build_dists}
+    own = inputs.overrides.get(name)
+    return frozenset({*everywhere, *(entry.value for entry in (own.unmet if own else ()))})
+
+
+def _build_requirements(inputs: Inputs) -> Iterable[tuple[NormalizedName, str]]:
+    """Yield what every build asks for, by the dist that is built or is needed to build."""
+    for name, choice in (*inputs.chosen.items(), *inputs.chosen_build.items()):
         if choice.file is not None and choice.file.filename in inputs.build_requires:
-            yield from ((choice.file.filename, text) for text in inputs.build_requires[choice.file.filename])
+            yield from ((name, text) for text in inputs.build_requires[choice.file.filename])
     for name, choice in inputs.chosen_build.items():
         if choice.file is not None and name not in inputs.chosen:
             yield from ((name, text) for text in inputs.facts[choice.file.sha256].metadata.requires_dist)

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from elpack.licences import all_of
-from elpack.naming import parse_version, rpm_name
+from elpack.naming import parse_version
 from elpack.plan.model import BuildRequire, Licence, NodeId, Package, Role
-from elpack.plan.packages import MACROS, RUNTIME, dist_version
+from elpack.plan.packages import MACROS, RUNTIME, bundle_rpm, dist_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from elpack.naming import RpmName
     from elpack.plan.facts import Inputs
 
 BUNDLE = NodeId("bundle")
@@ -32,6 +31,8 @@ def bundle_package(inputs: Inputs, packages: Iterable[Package], application: Pac
         f"bundled(python{python}dist({one.dist})) = {dist_version(parse_version(one.upstream_version))}"
         for one in dists
     )
+    # man pages were compressed by the stack's build: they are copied as they are; others the build may not be able to read
+    installed = tuple(one for one in application.installed if not one.destination.startswith("/usr/share/man/"))
     return replace(
         application,
         node=BUNDLE,
@@ -43,8 +44,10 @@ def bundle_package(inputs: Inputs, packages: Iterable[Package], application: Pac
         date=max(one.date for one in parts),
         licence=Licence(all_of(one.licence.expression for one in parts), "that of every part"),
         template="bundle.spec.j2",
-        sources=(),
-        generated=(),
+        sources=tuple(source for source in application.sources if source.filename in {one.source for one in installed}),
+        installed=installed,
+        swaps_with=application.rpm,
+        expose=(),
         native="",
         requires=tuple(sorted({require for one in parts for require in one.requires})),
         provides=application.provides,
@@ -65,8 +68,3 @@ def bundle_package(inputs: Inputs, packages: Iterable[Package], application: Pac
         cffi_only=False,
         notes=(),
     )
-
-
-def bundle_rpm(application: RpmName) -> RpmName:
-    """Return ``<application>-bundle``."""
-    return rpm_name(f"{application}-bundle")

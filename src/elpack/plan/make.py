@@ -21,7 +21,7 @@ from elpack.plan.packages import (
     stack_package,
     system_node,
 )
-from elpack.plan.system import imports, system_package
+from elpack.plan.system import system_package
 from elpack.service import render_sysusers, render_unit
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ INSTALLER = dist_name("installer")
 OWN_DATE = dt.date(2026, 11, 1)
 """Of elpack's own packages, which are in every build root: a new release must not change them, and so all the rest."""
 
+IMPORTS = "the import check runs with what the package requires"
 OWN_LICENCE = Licence("MIT", "elpack's own")
 
 
@@ -102,13 +103,14 @@ def _with_waits(inputs: Inputs, package: Package, closures: dict[NodeId, frozens
     if not isinstance(facts, SdistFacts):
         return package
     rpms, dists = build_requirements(inputs, package, facts)
-    if inputs.layout is Layout.SYSTEM and package.modules and package.role.at_run_time:
-        rpms += imports(inputs, package)
     if package.node in closures[package.node]:
         note = "not imported in %check: it requires itself in a circle, so its requirements cannot be built before it"
         package = replace(package, modules=(), notes=(*package.notes, note))
-    needs = package.needs if package.modules and package.role.at_run_time else ()
-    return replace(package, build_requires=tuple(rpms), waits_for=(MACROS, *dists, *needs))
+    imported = package.modules and package.role.at_run_time
+    needs = package.needs if imported else ()
+    if imported and not package.pinned:
+        rpms += [BuildRequire(requirement, IMPORTS) for requirement in package.requires]
+    return replace(package, build_requires=tuple(rpms), waits_for=tuple(dict.fromkeys((MACROS, *dists, *needs))))
 
 
 def _with_assets(inputs: Inputs, package: Package) -> Package:

@@ -113,6 +113,8 @@ class Package:
     bundled: tuple[str, ...] = ()
     """What is vendored in it, as Provides spell it: ``bundled(lmdb) = 0.9.33``."""
     conflicts: tuple[str, ...] = ()
+    swaps_with: str = ""
+    """The package that brings the same service in another layout."""
     build_requires: tuple[BuildRequire, ...] = ()
     waits_for: tuple[NodeId, ...] = ()
     """Packages that its build root holds beside `build_requires`, in the plan's versions; direct ones."""
@@ -125,12 +127,16 @@ class Package:
     """What follows the names of its commands, so that they leave those of the default Python alone (EPEL)."""
     plain: bool = False
     """Holds modules, declared scripts and metadata and nothing else, so that the spec can name it all."""
+    top_level: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
-    """The commands of a plain package."""
+    """The modules and commands of a plain package."""
     folder: str = ""
     native: str = ""
     modules: tuple[str, ...] = ()
     licence_files: tuple[str, ...] = ()
+    licence_in_metadata: bool = False
+    """The dist-info brings the licence's text, so that it need not come from the source."""
+    readme_files: tuple[str, ...] = ()
     vendored_sonames: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep_source: tuple[str, ...] = ()

@@ -76,10 +76,16 @@ def stack_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         needs=(RUNTIME, *(stack_node(name) for name in dist.requires)),
         provides=tuple(release.application.provides) if role is Role.APPLICATION else (),
         expose=release.application.expose if role is Role.APPLICATION else (),
+        swaps_with=bundle_rpm(release.application.rpm) if role is Role.APPLICATION else "",
         drop=tuple(entry.value for entry in override.drop),
         keep_source=tuple(entry.value for entry in override.keep_source),
         notes=override_notes(override),
     )
+
+
+def bundle_rpm(application: RpmName) -> RpmName:
+    """Return ``<application>-bundle``."""
+    return rpm_name(f"{application}-bundle")
 
 
 def stack_rpm(inputs: Inputs, name: NormalizedName) -> RpmName:
@@ -173,6 +179,8 @@ def dist_package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: Whee
         native=native,
         modules=_modules(sdist, override) if sdist else (),
         licence_files=sdist.licence_files if sdist else (),
+        licence_in_metadata=bool(metadata.licence_files),
+        readme_files=sdist.readme_files if sdist else (),
         vendored_sonames=vendored_sonames(wheel) if wheel else (),
         build_env=tuple(entry.value for entry in override.build_env),
         bundled=tuple(entry.provide for entry in override.bundled) if sdist else (),

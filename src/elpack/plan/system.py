@@ -94,11 +94,13 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         template="wheel.spec.j2" if package.policy is Policy.WHEEL else "system.spec.j2",
         date=release.date if own else package.date,
         pinned=False,
+        build_requires=(BuildRequire(inputs.target.devel_rpm, "its generators say what the package provides"),),
         requires=_rpm_requires(inputs, requirements),
         needs=_nodes(inputs, requirements),
         extras=tuple(_extra(inputs, dist, extra) for extra in _metapackages(inputs, dist)),
         provides=release.application.provides if application else (),
         script_suffix="" if application else f"-{inputs.target.python}",
+        top_level=facts.modules if isinstance(facts, SdistFacts) else (),
         scripts=_scripts(facts, drop) if _plain(facts) and not kept else (),
         plain=_plain(facts) and not kept,
         drop=drop,
@@ -110,16 +112,6 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
 def system_rpm(inputs: Inputs, name: NormalizedName) -> RpmName:
     """Return ``python3.12-<dist>``."""
     return rpm_name(f"python{inputs.target.python}-{name}")
-
-
-def imports(inputs: Inputs, package: Package) -> tuple[BuildRequire, ...]:
-    """Return what the import check needs of the target's own packages."""
-    own = {f"python{inputs.target.python}dist({name})" for name in inputs.selection.by_name()}
-    return tuple(
-        BuildRequire(requirement, "the import check runs with what the package requires")
-        for requirement in package.requires
-        if not any(name in requirement for name in own)
-    )
 
 
 def _requirements(inputs: Inputs, dist: SelectedDist) -> list[Requirement]:
