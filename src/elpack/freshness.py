@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from elpack.errors import LockError, Problem
 from elpack.lockfile import parse_marker
@@ -14,6 +15,7 @@ from elpack.model import SourceKind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from packaging.specifiers import Specifier
     from packaging.utils import NormalizedName
 
     from elpack.model import UvLock
@@ -82,8 +84,17 @@ def _spelling(requirement: Requirement, local: Collection[NormalizedName]) -> st
     name = canonicalize_name(requirement.name)
     extras = ",".join(sorted(map(canonicalize_name, requirement.extras)))
     # With a source of its own ([tool.uv.sources]) the lock keeps no version range.
-    ranges = "" if requirement.url or name in local else ",".join(sorted(map(str, requirement.specifier)))
+    ranges = "" if requirement.url or name in local else ",".join(sorted(map(_range, requirement.specifier)))
     return f"{name}[{extras}]{ranges}" if extras else f"{name}{ranges}"
+
+
+def _range(specifier: Specifier) -> str:
+    """Return one range as uv writes it: ``>=3.08`` is ``>=3.8`` in a lock."""
+    number, dot, rest = specifier.version.partition(".*")
+    try:
+        return f"{specifier.operator}{Version(number)}{dot}{rest}"
+    except InvalidVersion:  # behind === stands any text
+        return str(specifier)
 
 
 def _environments(lock: UvLock, requirement: Requirement, extra: str) -> Iterator[str]:

@@ -184,6 +184,10 @@ def test_no_licence() -> None:
     assert findings(Case(overrides={"lib": text}).instead(replace(LIB, licence=""))) == []
 
 
+def test_a_build_requirement_s_licence_holds_nobody_up() -> None:
+    assert findings(Case().instead(replace(HATCHLING, licence=""))) == []
+
+
 def test_same_rpm_name() -> None:
     release = RELEASE.replace("[application]\n", '[application]\nrpm = "shop-python3.12-lib"\n')
     assert findings(Case(release=release)) == [

@@ -45,6 +45,7 @@ def test_real_projects_are_fresh(data: Path, name: str) -> None:
 
 def test_other_spellings_and_orders_are_the_same(data: Path) -> None:
     check(data, (*reversed(REQUIRES[1:]), "Django <5.3, >=5.1"))
+    check(data, ("django>=5.01,<5.3", *REQUIRES[1:]))
 
 
 def test_what_the_targets_never_see_does_not_matter(data: Path) -> None:

@@ -93,6 +93,10 @@ def stack_rpm(inputs: Inputs, name: NormalizedName) -> RpmName:
     return rpm_name(f"{inputs.release.name}-python{inputs.target.python}-{name}")
 
 
+UNREAD = "LicenseRef-Unread"
+"""Of a build requirement that its metadata leaves open: nobody gets that RPM, so nobody has to read its licence."""
+
+
 def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     """Return the package of one dist of the build lock: Fedora-style, in the interpreter's own site-packages."""
     choice = inputs.chosen_build[dist.name]
@@ -106,6 +110,7 @@ def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         role=Role.BUILDROOT,
         rpm=rpm_name(f"python{inputs.target.python}-{dist.name}"),
         prefix="/usr",
+        licence=package.licence if package.licence.expression else Licence(UNREAD, package.licence.reason),
         needs=tuple(buildroot_node(inputs, name) for name in dist.requires),
         requires=(inputs.target.python_rpm,),
         provides=(f"python{inputs.target.python}dist({dist.name}) = {dist_version(dist.version)}",),
