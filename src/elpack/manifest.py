@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from elpack.config import Release
     from elpack.plan.model import Plan
-    from elpack.steps.build import Result
+    from elpack.steps.results import Result
 
 FORMAT = 1
 
@@ -29,9 +29,10 @@ def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) ->
         package = nodes[result.node]
         for file in result.entry.files:
             name = file.path.name
+            kind = "debug-rpm" if file.path in result.debug else _kind(name, published=package.node in delivered)
             artefacts.append(
                 {
-                    "kind": _kind(name, published=package.node in delivered),
+                    "kind": kind,
                     "name": name,
                     "size": file.size,
                     "sha256": file.sha256,

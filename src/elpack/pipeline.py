@@ -17,11 +17,12 @@ from elpack.plan.make import make_plan
 from elpack.render import render_all
 from elpack.run import run
 from elpack.steps.base import Base, base, choose_target
-from elpack.steps.build import Build, published
+from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
 from elpack.steps.gather import gather, read_project
 from elpack.steps.install import install_key, installed_root
 from elpack.steps.repository import publish, publish_buildroot
+from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from elpack.model import RemoteFile, Target
     from elpack.plan.model import NodeId, Plan
     from elpack.run import Runner
-    from elpack.steps.build import Result, Watcher
+    from elpack.steps.build import Watcher
     from elpack.steps.gather import Gathered, Project
     from elpack.steps.install import InstallReport
+    from elpack.steps.results import Result
     from elpack.steps.smoke import SmokeReport
     from elpack.workspace import Workspace
 
@@ -187,7 +189,8 @@ def _build(session: Session, say: Callable[[str], None]) -> None:
 
 def _check(session: Session, say: Callable[[str], None]) -> None:
     rpms = published(session.plan, session.results)
-    check_rpms(session.plan, {node: result.rpms for node, result in session.results.items()})
+    debug = debug_packages(session.results)
+    check_rpms(session.plan, {node: result.rpms for node, result in session.results.items()}, debug)
     say(f"{len(rpms)} RPMs, {sum(path.stat().st_size for path in rpms) / 1e6:.0f} MB")
 
 
@@ -198,7 +201,8 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
     rpms = [path for result in results for path in result.rpms]
     srpms = [result.srpm for result in results]
     tools = [result for node, result in sorted(session.results.items()) if node not in delivered]
-    session.repository = publish(rpms, srpms, session.output, session.plan.release, session.plan.target)
+    debug = debug_packages(session.results)
+    session.repository = publish(rpms, srpms, session.output, session.plan.release, session.plan.target, debug=debug)
     publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], session.output)
     folder = session.output / "specs"
     shutil.rmtree(folder, ignore_errors=True)

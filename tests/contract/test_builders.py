@@ -89,7 +89,7 @@ def mounts(folder: Path) -> list[str]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.rpm"))}
 
 
 def test_two_builds_of_one_job_give_the_same_bytes(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from elpack.builders import Builder, Built
     from elpack.plan.model import NodeId, Plan
-    from elpack.steps.build import Build, Result
+    from elpack.steps.build import Build
+    from elpack.steps.results import Result
 
 pytestmark = [pytest.mark.root, pytest.mark.integration]
 

@@ -15,9 +15,11 @@ from tests.unit.plans import APP, HATCHLING, LIB, OWN, Case, Dist
 
 from elpack.builders import Built
 from elpack.errors import BuildError, CommandError, DiskFullError, Problem
+from elpack.manifest import manifest
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
-from elpack.steps.build import Build, published
+from elpack.steps.build import Build
+from elpack.steps.results import debug_packages, published
 from elpack.store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from elpack.builders import BuildJob, Repository
     from elpack.plan.model import Package, Plan
-    from elpack.steps.build import Result
+    from elpack.steps.results import Result
 
 
 @dataclass
@@ -36,6 +38,8 @@ class Workshop:
     """Source packages, by name-version-release, that do not build."""
     error: type[Exception] = BuildError
     hook: Callable[[BuildJob], None] = lambda _: None
+    subpackages: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """File names of the RPMs beside the main one, by source package."""
     batches: list[list[str]] = field(default_factory=list)
     roots: dict[str, set[str]] = field(default_factory=dict)
     jobs: dict[str, BuildJob] = field(default_factory=dict)
@@ -77,11 +81,12 @@ class _Builder:
         if job.name in self.workshop.failing:
             error = self.workshop.error
             raise error(Problem("rpmbuild ended with 1", where=job.name)) if error is not OSError else OSError(28, "x")
-        out.mkdir(parents=True, exist_ok=True)
-        srpm, rpm = out / f"{job.name}.src.rpm", out / f"{job.name}.noarch.rpm"
-        for path in (srpm, rpm):
-            path.write_text(job.spec.read_text())
-        return Built(job, srpm, (rpm,), 1.5)
+        (out / job.name).mkdir(parents=True)
+        srpm, rpm = out / job.name / f"{job.name}.src.rpm", out / job.name / f"{job.name}.noarch.rpm"
+        more = tuple(out / job.name / name for name in self.workshop.subpackages.get(job.name, ()))
+        for path in (srpm, rpm, *more):
+            path.write_text(f"{path.name.removeprefix(job.name)} {job.spec.read_text()}")
+        return Built(job, srpm, (rpm, *more), 1.5)
 
 
 @dataclass
@@ -224,6 +229,42 @@ def test_results_tell_rpms_and_source_rpm_apart(site: Site) -> None:
     assert [path.name for path in published(plan, results)] == sorted(
         f"{package.nvr}.noarch.rpm" for package in plan.published()
     )
+
+
+SEVERAL = ("own+x-1-1.noarch.rpm", "own-debuginfo-1-1.x86_64.rpm", "own-debugsource-1-1.x86_64.rpm")
+
+
+def test_one_source_package_may_give_several_rpms(site: Site) -> None:
+    plan = plan_of(replace(OWN, requires=("lib",)))
+    own = nvr(plan, "stack/lib")
+    workshop = Workshop(subpackages={own: SEVERAL})
+    results = site.run(plan, workshop)
+    result = results[NodeId("stack/lib")]
+    assert [path.name for path in result.rpms] == [f"{own}.noarch.rpm", SEVERAL[0]]
+    assert [path.name for path in result.debug] == list(SEVERAL[1:])
+    assert debug_packages(results) == list(result.debug)
+    assert result.digests() == [hashlib.sha256(path.read_bytes()).hexdigest() for path in result.rpms]
+    assert set(SEVERAL) & {path.name for path in published(plan, results)} == {SEVERAL[0]}
+    # nothing is compiled against debug packages
+    assert set(SEVERAL) & workshop.roots[nvr(plan, "stack/own")] == {SEVERAL[0]}
+    kinds = {artefact["name"]: artefact["kind"] for artefact in manifest(plan, results.values(), ())["artefacts"]}
+    assert [kinds[name] for name in SEVERAL] == ["rpm", "debug-rpm", "debug-rpm"]
+
+
+def test_a_dist_may_be_called_like_a_debug_package(site: Site) -> None:
+    plan = plan_of(replace(OWN, requires=("lib",)), Dist("x-debuginfo"))
+    result = site.run(plan, Workshop())[NodeId("stack/x-debuginfo")]
+    assert not result.debug
+    assert len(result.rpms) == 1
+
+
+def test_several_rpms_are_kept_when_another_package_of_the_root_fails(site: Site) -> None:
+    plan = plan_of(*(Dist(f"w{number}") for number in range(4)))
+    first, last = nvr(plan, "stack/w0"), nvr(plan, "stack/w3")
+    workshop = Workshop(failing={last}, subpackages={first: SEVERAL})
+    refused(site, plan, workshop, workers=1)
+    assert workshop.built.count(first) == 1
+    assert {path.name for path in site.folder.glob("store/??/*/own*.rpm")} == set(SEVERAL)
 
 
 def test_wheels_share_a_root_and_sdists_have_their_own(site: Site) -> None:

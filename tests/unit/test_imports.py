@@ -131,8 +131,8 @@ def _named(module: Module, wanted: tuple[str, ...]) -> set[str]:
 def test_the_graph_was_read() -> None:
     found = {module.name: module for module in modules()}
     assert "elpack.run" in found["elpack.pipeline"].at_run_time
-    assert "elpack.model" in found["elpack.steps.build"].imports
-    assert "elpack.model" not in found["elpack.steps.build"].at_run_time
+    assert "elpack.model" in found["elpack.steps.results"].imports
+    assert "elpack.model" not in found["elpack.steps.results"].at_run_time
     assert "subprocess" in found["elpack.run"].imports
     assert "elpack.pipeline" in found["elpack.cli"].at_run_time, "imports inside of functions count"
 

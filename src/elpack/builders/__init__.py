@@ -27,8 +27,9 @@ class Repository:
 class BuildJob:
     """One source package to build.
 
-    name: of the source package, for logs and messages. spec and sources: files on the host.
-    requires: its BuildRequires as the spec spells them. log: where rpmbuild's output goes.
+    name: of the source package, for logs, messages and the folder of its results. spec and sources: files on the host.
+    requires: its BuildRequires as the spec spells them; a spec with %generate_buildrequires says more while it is
+    built. log: where rpmbuild's output goes.
     """
 
     name: str
@@ -40,7 +41,7 @@ class BuildJob:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A finished job: its binary RPMs and its source RPM, and the wall seconds that it took."""
+    """A finished job: its binary RPMs, one or more, its source RPM, and the wall seconds that it took."""
 
     job: BuildJob
     srpm: Path
@@ -61,7 +62,7 @@ class Builder(Protocol):
         ...
 
     def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
-        """Build the jobs and leave RPMs and SRPMs in `out`.
+        """Build the jobs and leave each one's RPMs and SRPM in a folder of `out` that is named after it.
 
         Raises `BuildError` naming the job, the last relevant lines of its log, and the command that
         reproduces it; what was finished before it is in `out` all the same.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from elpack.builders import Built
-from elpack.builders.environment import rpmbuild
+from elpack.builders.dynamic import MISSING, ROUNDS, SATISFIED, as_asked, asked, installable, is_dynamic, with_asked
+from elpack.builders.environment import ask_requires, rpmbuild, rpmbuild_dynamic
 from elpack.builders.logs import relevant
 from elpack.builders.reproduce import forget, write_script
 from elpack.builders.roots import Roots
@@ -76,19 +77,24 @@ class BwrapBuilder:
     def _install(self, root: CleanRoot, jobs: Sequence[BuildJob]) -> None:
         requires = sorted({requirement for job in jobs for requirement in job.requires})
         if requires:
-            log = jobs[0].log.with_suffix(".root.log")
+            log = _root_log(jobs[0])
             log.unlink(missing_ok=True)
-            try:
-                self._all().install(root.path, requires, log, _names(jobs))
-            except BuildError as error:
-                raise self._unsatisfied(jobs, error.problems) from error
+            self._add(root, jobs, requires)
+
+    def _add(self, root: CleanRoot, jobs: Sequence[BuildJob], requires: Sequence[str]) -> None:
+        words = [word for require in requires for word in installable(require)]
+        try:
+            self._all().install(root.path, words, _root_log(jobs[0]), _names(jobs))
+        except BuildError as error:
+            raise self._unsatisfied(jobs, error.problems) from error
 
     def _unsatisfied(self, jobs: Sequence[BuildJob], problems: tuple[Problem, ...]) -> BuildError:
         """Name the jobs that asked for what is missing, and a script for one of them: the root is gone by then."""
         told = []
         for problem in problems:
-            culprits = [job for job in jobs if any(requirement in problem.what for requirement in job.requires)] or jobs
-            told.append(replace(problem, where=_names(culprits), fix=self._again(culprits[0])))
+            culprits = [job for job in jobs if any(_names_it(problem, require) for require in job.requires)] or jobs
+            what = as_asked(problem.what)
+            told.append(replace(problem, what=what, where=_names(culprits), fix=self._again(culprits[0])))
         return BuildError(*told)
 
     def _build_one(self, root: CleanRoot, job: BuildJob, out: Path) -> Built:
@@ -97,13 +103,47 @@ class BwrapBuilder:
         stage(job, root.builddir)
         job.log.parent.mkdir(parents=True, exist_ok=True)
         job.log.unlink(missing_ok=True)
-        completed = self.runner(sandboxed(root, rpmbuild(job.spec.name, self.target.arch), job.log))
-        if completed.returncode != 0:
-            raise self._failure(job, completed.returncode)
+        if is_dynamic(job):
+            job = self._satisfied(root, job)
+            command = rpmbuild_dynamic(job.spec.name, self.target.arch, "--noprep")
+        else:
+            command = rpmbuild(job.spec.name, self.target.arch)
+        self._run(root, job, command)
         tree = root.builddir / "build"
         forget(job, self._kept(job))
         srpm, rpms = collect(job, (tree / "SRPMS", tree / "RPMS"), out)
         return Built(job, srpm, rpms, time.monotonic() - start)
+
+    def _satisfied(self, root: CleanRoot, job: BuildJob) -> BuildJob:
+        """Install what the spec asks for by %generate_buildrequires, until it asks for nothing new.
+
+        Returns the job with all of it as its requirements. The source is prepared afterwards.
+        """
+        new: list[str] = []
+        for number in range(ROUNDS):
+            options = ("--noprep",) if number else ()
+            self._run(root, job, ask_requires(job.spec.name, self.target.arch, *options), (SATISFIED, MISSING))
+            wanted = asked(job, root.builddir / "build" / "SRPMS", self.runner)
+            new = [require for require in wanted if require not in job.requires]
+            if not new:
+                return job
+            job = with_asked(job, tuple(new))
+            try:
+                self._add(root, (job,), new)
+            finally:
+                self._all().forget(self.extra)
+        raise BuildError(
+            Problem(
+                f"%generate_buildrequires asked for something new {ROUNDS} times, the last time for {', '.join(new)}",
+                where=f"{job.name} ({job.log})",
+                fix=self._again(job),
+            )
+        )
+
+    def _run(self, root: CleanRoot, job: BuildJob, command: tuple[str, ...], fine: tuple[int, ...] = (0,)) -> None:
+        completed = self.runner(sandboxed(root, command, job.log))
+        if completed.returncode not in fine:
+            raise self._failure(job, completed.returncode)
 
     def _failure(self, job: BuildJob, returncode: int) -> BuildError | DiskFullError:
         text = job.log.read_text(encoding="utf-8", errors="replace") if job.log.exists() else ""
@@ -124,6 +164,14 @@ class BwrapBuilder:
 
     def _kept(self, job: BuildJob) -> Path:
         return self.work / "again" / job.name
+
+
+def _root_log(job: BuildJob) -> Path:
+    return job.log.with_suffix(".root.log")
+
+
+def _names_it(problem: Problem, require: str) -> bool:
+    return any(word in problem.what for word in installable(require))
 
 
 def _names(jobs: Sequence[BuildJob]) -> str:

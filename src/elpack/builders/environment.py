@@ -49,6 +49,23 @@ def rpmbuild(spec: str, arch: str) -> tuple[str, ...]:
 
     Two steps as in mock: with -ba rpm would write the SRPM's digest into the headers of the RPMs.
     """
-    defines = [word for name, value in MACROS.items() for word in ("--define", f"{name} {value}")]
-    command = shlex.join(("rpmbuild", "--target", arch, *defines, f"{TOPDIR}/SPECS/{spec}"))
+    command = shlex.join(_command(spec, arch))
     return ("sh", "-c", f"{command} -bs && exec {command} -bb")
+
+
+def rpmbuild_dynamic(spec: str, arch: str, *options: str) -> tuple[str, ...]:
+    """Return the arguments for a spec with %generate_buildrequires: the SRPM is to hold what that section said.
+
+    One step as in mock: only the build itself knows it.
+    """
+    return (*_command(spec, arch), "-ba", *options)
+
+
+def ask_requires(spec: str, arch: str, *options: str) -> tuple[str, ...]:
+    """Return the arguments that run %generate_buildrequires and leave what it said in a .buildreqs.nosrc.rpm."""
+    return (*_command(spec, arch), "-br", "--nodeps", *options)
+
+
+def _command(spec: str, arch: str) -> tuple[str, ...]:
+    defines = [word for name, value in MACROS.items() for word in ("--define", f"{name} {value}")]
+    return ("rpmbuild", "--target", arch, *defines, f"{TOPDIR}/SPECS/{spec}")

@@ -7,7 +7,8 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from elpack.builders.environment import UID, rpmbuild
+from elpack.builders.dynamic import installable, is_dynamic
+from elpack.builders.environment import UID, rpmbuild, rpmbuild_dynamic
 from elpack.builders.roots import CleanRoot, mount_command
 from elpack.builders.sandbox import sandboxed
 from elpack.builders.staging import copy_inputs, keep_repositories
@@ -51,10 +52,13 @@ def _path(job: BuildJob) -> Path:
 
 def script(job: BuildJob, base: Path, dnf: Dnf, root: CleanRoot) -> str:
     """Return the text of the script: the builder's own commands in their order."""
-    install = dnf.command(root.path, ("install", *job.requires))
+    words = [word for require in job.requires for word in installable(require)]
+    install = dnf.command(root.path, ("install", *words))
     environment = [f"{name}={value}" for name, value in install.env.items()]
     tree = root.builddir / "build"
-    build = shlex.join(sandboxed(root, rpmbuild(job.spec.name, dnf.arch)).argv)
+    # what a dynamic spec asked for is among the requirements by now
+    arguments = (rpmbuild_dynamic if is_dynamic(job) else rpmbuild)(job.spec.name, dnf.arch)
+    build = shlex.join(sandboxed(root, arguments).argv)
     look = shlex.join(sandboxed(root, ("bash", "-i"), tty=True).argv)
     stale = f"mountpoint -q {shlex.quote(str(root.path))} && umount {shlex.quote(str(root.path))}"
     return f"""\

@@ -76,11 +76,12 @@ def _put(job: BuildJob, file: Path, into: Path) -> None:
 
 
 def collect(job: BuildJob, places: Sequence[Path], out: Path) -> tuple[Path, tuple[Path, ...]]:
-    """Copy what was built below these places into `out`, each file complete or absent; return SRPM and RPMs.
+    """Copy what was built below these places into the job's folder in `out`, and return SRPM and RPMs.
 
-    The build ran code that nobody vouches for: links that it left in place of results are refused.
+    The folder is there with all of them or not at all, so whoever finds it knows which RPMs are the job's: it may
+    give several. The build ran code that nobody vouches for: links that it left in place of results are refused.
     """
-    files = sorted(path for place in places for path in _results(job, place))
+    files = sorted(path for place in places for path in results(job, place))
     srpms = [path for path in files if path.name.endswith(".src.rpm")]
     rpms = [path for path in files if path not in srpms]
     if len(srpms) != 1 or not rpms:
@@ -89,24 +90,32 @@ def collect(job: BuildJob, places: Sequence[Path], out: Path) -> tuple[Path, tup
     return _deliver(job, (srpms[0], *rpms), out)
 
 
+def collected(job: BuildJob, out: Path) -> tuple[Path, tuple[Path, ...]] | None:
+    """Return the SRPM and the RPMs that `collect` left in `out` for a job, None if it did not come to that."""
+    files = sorted((out / job.name).glob("*.rpm"))
+    srpms = [path for path in files if path.name.endswith(".src.rpm")]
+    return (srpms[0], tuple(path for path in files if path not in srpms)) if srpms else None
+
+
 def _deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, tuple[Path, ...]]:
-    """Copy the SRPM, which comes first, and the RPMs into `out`; all are there in full before one has its name."""
-    out.mkdir(parents=True, exist_ok=True)
-    partial = [out / f".{file.name}.partial" for file in files]
+    """Copy the SRPM, which comes first, and the RPMs into the job's folder, which gets its name when it is whole."""
+    final, partial = out / job.name, out / f".{job.name}.partial"
     try:
-        for file, copy in zip(files, partial, strict=True):
-            shutil.copyfile(file, copy, follow_symlinks=False)
-            copy.chmod(_MODE)
-        final = [copy.replace(out / file.name) for file, copy in zip(files, partial, strict=True)]
+        partial.mkdir(parents=True)
+        for file in files:
+            shutil.copyfile(file, partial / file.name, follow_symlinks=False)
+            (partial / file.name).chmod(_MODE)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
     except OSError as error:
         raise _disk_full(error, job.name) from error
     finally:
-        for copy in partial:
-            copy.unlink(missing_ok=True)
-    return final[0], tuple(final[1:])
+        shutil.rmtree(partial, ignore_errors=True)
+    return final / files[0].name, tuple(final / file.name for file in files[1:])
 
 
-def _results(job: BuildJob, place: Path) -> Iterator[Path]:
+def results(job: BuildJob, place: Path) -> Iterator[Path]:
+    """Yield the RPMs below a folder that a build wrote to. Raises `BuildError` for a link in place of one."""
     if not stat.S_ISDIR(place.lstat().st_mode):
         raise BuildError(Problem(f"the build replaced {place.name} with something else", where=job.name))
     for parent, _, names in os.walk(place):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from elpack.pipeline import Session
     from elpack.plan.model import NodeId, Package, Plan
-    from elpack.steps.build import Result
+    from elpack.steps.results import Result
     from elpack.steps.smoke import SmokeReport
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import tempfile
@@ -14,16 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.builders import BuildJob, Built, Repository
+from elpack.builders.staging import collected
 from elpack.errors import BuildError, ElpackError, Problem
 from elpack.plan.keys import package_key, root_nodes, urgency
 from elpack.run import stop_logged
+from elpack.steps.results import Result
 from elpack.tools.createrepo import create_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from elpack.builders import Builder
-    from elpack.model import Sha256
     from elpack.plan.model import NodeId, Package, Plan
     from elpack.store import Entry, Store
 
@@ -48,34 +48,6 @@ class Watcher(Protocol):
 
     def notice(self, text: str) -> None:
         """Say something that the user should know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One package's RPMs and source RPM in the store. `seconds` is what building took, whenever that was."""
-
-    node: NodeId
-    entry: Entry
-    cached: bool
-
-    @property
-    def seconds(self) -> float:
-        """Wall seconds of the build that made it."""
-        return float(self.entry.info["seconds"])
-
-    @property
-    def rpms(self) -> tuple[Path, ...]:
-        """Binary RPMs."""
-        return tuple(file.path for file in self.entry.files if not file.path.name.endswith(".src.rpm"))
-
-    @property
-    def srpm(self) -> Path:
-        """The source RPM."""
-        return next(file.path for file in self.entry.files if file.path.name.endswith(".src.rpm"))
-
-    def digests(self) -> list[Sha256]:
-        """Return the digests of the binary RPMs."""
-        return [file.sha256 for file in self.entry.files if not file.path.name.endswith(".src.rpm")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,23 +290,16 @@ class Build:
 
 
 def _finished(jobs: Sequence[BuildJob], out: Path, start: float) -> Iterator[Built]:
-    """Yield the jobs that were finished before one failed: a builder leaves a job's files when they are all there.
+    """Yield the jobs that were finished before one failed: a builder leaves a job's folder when all is in it.
 
     The seconds are those between one job's files and the next one's; `start` is when the first one began.
     """
     for job in jobs:
-        srpm = out / f"{job.name}.src.rpm"
-        rpms = tuple(path for path in sorted(out.glob(f"{glob.escape(job.name)}.*.rpm")) if path != srpm)
-        if rpms and srpm.exists():
-            end = srpm.stat().st_mtime
-            yield Built(job, srpm, rpms, max(0.0, end - start))
+        found = collected(job, out)
+        if found is not None:
+            end = found[0].stat().st_mtime
+            yield Built(job, *found, max(0.0, end - start))
             start = end
-
-
-def published(plan: Plan, results: Mapping[NodeId, Result]) -> list[Path]:
-    """Return the binary RPMs that customers see, sorted by name."""
-    paths = (path for package in plan.published() for path in results[package.node].rpms)
-    return sorted(paths, key=lambda path: path.name)
 
 
 def _placed(path: Path, name: Path) -> Path:

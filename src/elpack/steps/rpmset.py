@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from elpack.tools.rpm import RpmHeader
 
 
-def check_rpms(plan: Plan, rpms: Mapping[NodeId, Sequence[Path]]) -> None:
+def check_rpms(plan: Plan, rpms: Mapping[NodeId, Sequence[Path]], debug: Sequence[Path] = ()) -> None:
     """Raise `RepositoryError` with all that the built packages do wrong together, and the planner could not know.
 
-    One path in two packages; a Provides outside of the release's own names; a requirement on a package of the
-    release that the release does not hold, or on a dist of the system's Python.
+    One path in two packages, debug packages included; a Provides outside of the release's own names; a
+    requirement on a package of the release that the release does not hold, or on a dist of the system's Python.
     """
     published = plan.published()
     headers = read_headers([path for package in published for path in rpms[package.node]])
-    problems = [*_two_owners(headers), *_offers_outside(headers, plan), *_missing(headers, plan)]
+    owners = [*headers, *read_headers(debug)]
+    problems = [*_two_owners(owners), *_offers_outside(headers, plan), *_missing(headers, plan)]
     if problems:
         raise RepositoryError(*problems)
 
@@ -48,7 +49,7 @@ def _offers_outside(headers: Sequence[RpmHeader], plan: Plan) -> Iterator[Proble
     for header in headers:
         for provide in header.provides:
             name = provide.split(" ")[0].partition("(x86-64)")[0].partition("(aarch-64)")[0]
-            if name not in declared and not name.startswith(("user(", "group(", "config(")):
+            if name not in declared and not name.startswith(("user(", "group(", "config(", "bundled(")):
                 yield Problem(f"offers {provide} to the whole system", where=header.name)
 
 
