@@ -60,3 +60,10 @@ def test_links_of_a_real_sdist_survive_unpacking(wamp_sdists: dict[str, Path], t
     top = extract_sdist(wamp_sdists["txaio"], tmp_path)
     assert (top / "docs/OVERVIEW.md").readlink().as_posix() == "../OVERVIEW.md"
     assert (top / "src/txaio/__init__.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_compilers_are_inferred(wamp_sdists: dict[str, Path]) -> None:
+    found = {name: [tool.name for tool in facts_of(wamp_sdists, name).tools] for name in wamp_sdists}
+    assert found.pop("zlmdb") == ["c", "cmake", "make", "c++"]
+    assert found.pop("autobahn") == ["c"], "its hook asks for cmake, and goes on without what only a checkout has"
+    assert not any(found.values())

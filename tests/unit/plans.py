@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from elpack.config import parse_release
 from elpack.model import (
     ArchivedFile,
+    BuildTool,
     CoreMetadata,
     EntryPoint,
     Layout,
@@ -75,6 +76,7 @@ class Dist:
     requires_python: str = ""
     build_requires: tuple[str, ...] = ()
     native: str = ""
+    tools: tuple[BuildTool, ...] = ()
     uploaded: int | None = None
 
     @property
@@ -130,6 +132,7 @@ class Dist:
             licence_files=("LICENSE",),
             readme_files=(),
             has_uv_lock=False,
+            tools=self.tools,
         )
 
 

@@ -47,7 +47,15 @@ def put(folder: Path, files: dict[str, str | bytes], mode: int = 0o644) -> None:
 def finish(tree: Tree, **options: Any) -> list[str]:
     """Finish a tree and return its list of files."""
     files = tree.root.parent / "files"
-    defaults = {"drop": [], "keep_source": [], "licence": [], "native": False, "pure": False}
+    defaults = {
+        "drop": [],
+        "keep_source": [],
+        "licence": [],
+        "must_have": [],
+        "script_suffix": "",
+        "native": False,
+        "pure": False,
+    }
     places = {"root": str(tree.root), "prefix": tree.prefix, "files": str(files)}
     buildroot.finish(argparse.Namespace(**places, **{**defaults, **options}))
     return files.read_text().splitlines()
@@ -169,6 +177,25 @@ def test_an_override_leaves_such_a_module_as_source(tree: Tree) -> None:
     assert [line.rpartition("/")[2] for line in compiled] == [f'good.{sys.implementation.cache_tag}.pyc"']
 
 
+@pytest.mark.parametrize("kept", ["a/good.py", "a/gone.py"])
+def test_source_that_compiles_or_is_gone_needs_no_override(tree: Tree, kept: str) -> None:
+    put(tree.purelib, {"a/good.py": "x = 1\n", "a/bad.py": "x ="})
+    with pytest.raises(SystemExit, match=rf"\[\[no-bytecompile\]\] is out of date: .*: {kept}$"):
+        finish(tree, keep_source=["a/bad.py", kept])
+
+
+def test_files_that_must_be_there_are_counted(tree: Tree) -> None:
+    put(tree.purelib, {"a/abi/one.json": "", "a/abi/two.json": "", "a/abi/deep/three.json": "", "a/four.json": ""})
+    (tree.purelib / "a/abi/folder.json").mkdir()
+    assert finish(tree, must_have=["a/abi/*.json=2", "a/four.json=1"])
+    with pytest.raises(SystemExit) as caught:
+        finish(tree, must_have=["a/abi/*.json=3", "b/*=1", "a/four.json=1"])
+    assert str(caught.value).splitlines()[:-1] == [
+        "elpack: a/abi/*.json: 2 files are there, [[must-have]] asks for at least 3",
+        "elpack: b/*: 0 files are there, [[must-have]] asks for at least 1",
+    ]
+
+
 def test_bytecode_names_its_source_as_installed_and_its_time(tree: Tree) -> None:
     put(tree.purelib, {"a/__init__.py": "x = 1\n"})
     finish(tree)
@@ -274,7 +301,15 @@ def test_a_wheel_is_installed_and_finished(tmp_path: Path) -> None:
         },
     )
     tree, files = Tree(str(tmp_path / "root"), "/opt/app"), tmp_path / "files"
-    defaults: dict[str, Any] = {"drop": [], "keep_source": [], "licence": [], "native": False, "pure": False}
+    defaults: dict[str, Any] = {
+        "drop": [],
+        "keep_source": [],
+        "licence": [],
+        "must_have": [],
+        "script_suffix": "",
+        "native": False,
+        "pure": False,
+    }
     places = {"root": str(tree.root), "prefix": "/opt/app", "files": str(files), "wheel": str(wheel)}
     buildroot.wheel(argparse.Namespace(**places, **defaults))
     assert (tree.top / "bin/a-tool").read_text().startswith("#!/opt/app/bin/python\n")

@@ -6,7 +6,7 @@ import pytest
 
 from elpack.errors import ConfigError
 from elpack.naming import dist_name
-from elpack.overrides import Override, Reasoned, parse_overrides
+from elpack.overrides import Bundled, MustHave, Override, Reasoned, parse_overrides
 
 SHIPPED = Path(__file__).parents[2] / "specs" / "overrides"
 
@@ -46,6 +46,26 @@ reason = "its C API"
 [[no-import]]
 module = "pkg._gui"
 reason = "needs gi"
+
+[[bundled]]
+name = "npm(@scope/left-pad)"
+version = "1.3.0~rc1"
+file = "package-lock.json"
+text = 'left-pad": "1.3.0-rc1"'
+reason = "in the page"
+
+[[must-have]]
+path = "pkg/abi/*.json"
+at-least = 20
+reason = "read at import"
+
+[[must-have]]
+path = "pkg/data"
+reason = "read at import"
+
+[[not-hardened]]
+path = "*/site-packages/_jit.*.so"
+reason = "writes code"
 """
 
 
@@ -76,6 +96,11 @@ def test_every_entry_is_read() -> None:
         build_requires=(Reasoned("gcc-c++", "C++"),),
         build_dists=(Reasoned("numpy", "its C API"),),
         skip_import=(Reasoned("pkg._gui", "needs gi"),),
+        bundled=(
+            Bundled("npm(@scope/left-pad)", "1.3.0~rc1", "package-lock.json", 'left-pad": "1.3.0-rc1"', "in the page"),
+        ),
+        must_have=(MustHave("pkg/abi/*.json", 20, "read at import"), MustHave("pkg/data", 1, "read at import")),
+        not_hardened=(Reasoned("*/site-packages/_jit.*.so", "writes code"),),
     )
 
 
@@ -220,3 +245,53 @@ def test_the_overrides_of_the_release_are_sound() -> None:
     assert overrides[dist_name("autobahn")].drop[0].value == "bin/flatc"
     assert [entry.value for entry in overrides[dist_name("bjdata")].build_dists] == ["numpy"]
     assert overrides[dist_name("jinja2-highlight")].licence is not None
+
+
+def test_bundled_code_is_said_as_fedora_says_it() -> None:
+    assert Bundled("lmdb", "0.9.36", "lmdb.h", "36", "x").provide == "bundled(lmdb) = 0.9.36"
+
+
+_BUNDLED = {"name": "lmdb", "version": "1.0", "file": "a.h", "text": "one", "reason": "x"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "lm db"),
+        ("name", "lmdb) = 1\\nProvides: glibc"),
+        ("name", "%{evil}"),
+        ("name", "npm(x"),
+        ("name", "npm()"),
+        ("name", ""),
+        ("version", "1.0-1"),
+        ("version", "1 = 2"),
+        ("version", "%(id)"),
+        ("version", ""),
+        ("file", "../a.h"),
+        ("file", "/a.h"),
+        ("text", ""),
+        ("text", "  "),
+        ("text", "x" * 201),
+        ("reason", " "),
+    ],
+)
+def test_what_is_bundled_is_plain(key: str, value: str) -> None:
+    lines = "".join(f'{name} = "{text}"\n' for name, text in (_BUNDLED | {key: value}).items())
+    assert _mistake(f"[[bundled]]\n{lines}").startswith(f"foo.toml: bundled[0].{key}: ")
+
+
+def test_bundled_code_needs_its_proof() -> None:
+    mistakes = _mistakes({"foo.toml": '[[bundled]]\nname = "lmdb"\nversion = "1.0"\nreason = "x"\n'})
+    assert [mistake.split(":")[1] for mistake in mistakes] == [" bundled[0].file", " bundled[0].text"]
+
+
+@pytest.mark.parametrize("path", ["../*.json", "/etc/*", "a[0-9]", "a b", "'", "$(id)", "a\\n*", "%{x}", ""])
+@pytest.mark.parametrize("key", ["must-have", "not-hardened"])
+def test_a_pattern_needs_no_more_than_quotes(key: str, path: str) -> None:
+    assert f"foo.toml: {key}[0].path: " in _mistake(f'[[{key}]]\npath = "{path}"\nreason = "x"\n')
+
+
+@pytest.mark.parametrize("count", ["0", "-1", '"1"', "true"])
+def test_a_count_of_files_is_one_or_more(count: str) -> None:
+    text = f'[[must-have]]\npath = "a"\nat-least = {count}\nreason = "x"\n'
+    assert _mistake(text).startswith("foo.toml: must-have[0].at-least: expected ")

@@ -15,7 +15,7 @@ from tests.golden.recorded import GOLDEN, PACKAGER, load
 from elpack.errors import PlanError
 from elpack.model import Sha256
 from elpack.naming import Evr, RpmVersion
-from elpack.plan.model import BuildRequire, InstalledFile, Licence, NodeId, Package, Plan, Source
+from elpack.plan.model import BuildRequire, InstalledFile, Licence, NodeId, Package, Plan, Role, Source
 from elpack.render import changelog_date, own_folders, render_all, render_spec
 
 if TYPE_CHECKING:
@@ -318,3 +318,33 @@ def test_a_changelog_is_in_english_everywhere() -> None:
 
 def test_rendering_is_deterministic() -> None:
     assert render(CROSSBAR) == render(CROSSBAR)
+
+
+def test_what_is_bundled_and_what_is_checked_of_machine_code() -> None:
+    package = replace(
+        ZLMDB,
+        bundled=("bundled(lmdb) = 0.9.36", "bundled(npm(@a/b)) = 1.0"),
+        must_have=(("zlmdb/*.py", 3),),
+        not_hardened=("*/_jit.*.so",),
+        cffi_only=True,
+    )
+    spec = render_spec(package, PLAN, PACKAGER, 1)
+    assert re.findall(r"^Provides: +(bundled.*)$", spec, re.MULTILINE) == list(package.bundled)
+    assert re.search(r"^%elpack_finish( .*)? -m 'zlmdb/\*\.py=3'( |$)", spec, re.MULTILINE)
+    checks = spec.partition("\n%check\n")[2].split("\n\n")[0].splitlines()
+    assert checks[1:] == ["%elpack_check_hardening -x '*/_jit.*.so'", "%elpack_check_cffi"]
+
+
+def test_machine_code_is_checked_of_customers_packages_only() -> None:
+    assert "\n%elpack_check_hardening\n" in render_spec(replace(ZLMDB, modules=()), PLAN, PACKAGER, 1)
+    assert "\n%elpack_check_cffi\n" not in render_spec(replace(ZLMDB, cffi_only=False), PLAN, PACKAGER, 1)
+    for package in (replace(ZLMDB, native=""), replace(ZLMDB, role=Role.BUILDROOT)):
+        assert "elpack_check_hardening" not in render_spec(package, PLAN, PACKAGER, 1)
+
+
+@pytest.mark.parametrize("text", ["'", "a b", "$(id)", "%{x}", "a\n%post", ""])
+def test_a_pattern_that_quotes_cannot_hold_is_refused(text: str) -> None:
+    for field in ({"not_hardened": (text,)}, {"must_have": ((text, 1),)}):
+        if text or "not_hardened" in field:
+            with pytest.raises(ValueError, match="not a plain pattern"):
+                render_spec(replace(ZLMDB, **field), PLAN, PACKAGER, 1)  # type: ignore[arg-type]
