@@ -9,6 +9,7 @@ import pytest
 from tests.unit.plans import HATCHLING, LIB, OWN, Case, Dist
 
 from elpack.checks.override_rules import OVERRIDE_RULES
+from elpack.checks.rules import override_for_nobody
 from elpack.model import BuildTool, Policy
 from elpack.naming import dist_name, parse_version
 from elpack.plan.make import make_plan
@@ -245,3 +246,11 @@ def test_a_wheel_must_have_its_files(files: tuple[str, ...], count: int) -> None
 
 def test_an_override_for_nobody_is_left_to_its_own_rule() -> None:
     assert found(Case(overrides={"nobody": BUNDLED})) == []
+
+
+def test_a_dist_of_another_target_only_may_have_an_override() -> None:
+    inputs = Case(overrides={"nobody": BUNDLED}).inputs()
+    plan = make_plan(inputs)
+    assert len(list(override_for_nobody(plan, inputs))) == 1
+    ways = {dist_name("nobody"): frozenset({Taken(parse_version("1"), Policy.SDIST, Policy.SDIST)})}
+    assert list(override_for_nobody(plan, replace(inputs, elsewhere=ways))) == []

@@ -53,14 +53,14 @@ def test_a_mistake_in_promises(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("dists", "why"),
     [
-        ((replace(LIB, requires=("lmdb",)), Dist("lmdb")), "lib requires it"),
-        ((replace(OWN, requires_dist=("lmdb>=1",)),), "own requires it"),
+        ((replace(LIB, requires=("lmdb",)), Dist("lmdb")), "required by lib"),
+        ((replace(OWN, requires_dist=("lmdb>=1",)),), "required by own"),
         (
             (
                 replace(OWN, requires_dist=("LMDB; extra == 'fast'",), extras=("fast",)),
                 replace(APP, requires_dist=("lmdb",)),
             ),
-            "app, own requires it",
+            "required by app, own",
         ),
         ((Dist("lmdb"),), "it is in the closure"),
     ],

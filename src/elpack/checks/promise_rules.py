@@ -34,7 +34,7 @@ def broken_promise(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
             if any(holds(requirement, environment, extra) for requirement in about for extra in ("", *dist.extras)):
                 guilty.add(package.dist)
         if guilty or name in closure:
-            by = f"{', '.join(sorted(guilty))} requires it" if guilty else "it is in the closure"
+            by = f"required by {', '.join(sorted(guilty))}" if guilty else "it is in the closure"
             yield Problem(
                 f"the release promises not to require {name}, but does",
                 where=f"elpack.toml: promises.not-required[{position}]",

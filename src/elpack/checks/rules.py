@@ -213,7 +213,7 @@ def same_source_name(plan: Plan, _inputs: Inputs) -> Iterator[Problem]:
 
 def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """An override file for a dist that is neither in the closure nor in the build lock."""
-    known = {package.dist for package in plan.packages} | inputs.left
+    known = {package.dist for package in plan.packages} | inputs.left | inputs.elsewhere.keys()
     for name in sorted(inputs.overrides.keys() - known if _is_whole(inputs) else ()):
         yield Problem(
             "no dist of this name is in the closure or in the build lock",
@@ -224,7 +224,7 @@ def override_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
 
 def name_for_nobody(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A first-party package or a build policy for a dist that is not in the closure."""
-    known = {package.dist for package in plan.packages} | inputs.left
+    known = {package.dist for package in plan.packages} | inputs.left | inputs.elsewhere.keys()
     release = inputs.release
     if not _is_whole(inputs):
         return
