@@ -237,7 +237,9 @@ def _licence(text: str) -> str:
     try:
         return spdx(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is not an SPDX licence expression: {error}; see https://spdx.org/licenses/") from error
+        raise ValueError(
+            f"{text!r} is not an SPDX licence expression: {error}; see https://spdx.org/licenses/"
+        ) from error
 
 
 def _yes_or_no(text: str) -> str:

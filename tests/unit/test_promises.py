@@ -67,9 +67,7 @@ def test_a_mistake_in_promises(text: str, message: str) -> None:
 )
 def test_a_promise_is_broken(dists: tuple[Dist, ...], why: str) -> None:
     case = Case(release=promising('not-required = ["other", "lmdb"]')).instead(*dists)
-    assert found(case) == [
-        f"elpack.toml: promises.not-required[1]: {PROMISE}\n  why: {why}\n{FIX}"
-    ]
+    assert found(case) == [f"elpack.toml: promises.not-required[1]: {PROMISE}\n  why: {why}\n{FIX}"]
 
 
 @pytest.mark.parametrize(
