@@ -48,9 +48,7 @@ TargetName = Annotated[
     str, typer.Option("--target", "-t", help="A target of the release file; else the first that can be reached.")
 ]
 Arch = Annotated[str, typer.Option(help="Architecture; else this machine's.")]
-LayoutName = Annotated[
-    str, typer.Option("--layout", "-l", help="stack, bundle or system; else the release's own.")
-]
+LayoutName = Annotated[str, typer.Option("--layout", "-l", help="stack, bundle or system; else the release's own.")]
 BuilderName = Annotated[str, typer.Option("--builder", help="auto, mock or bwrap.")]
 Distribution = Annotated[
     str, typer.Option(help="mock's EL9: centos-stream-9, alma-9, rocky-9 or rhel-9, each also with +epel.")

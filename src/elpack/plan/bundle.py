@@ -31,7 +31,7 @@ def bundle_package(inputs: Inputs, packages: Iterable[Package], application: Pac
         f"bundled(python{python}dist({one.dist})) = {dist_version(parse_version(one.upstream_version))}"
         for one in dists
     )
-    # man pages were compressed by the stack's build: they are copied as they are; others the build may not be able to read
+    # the build user may not read the configuration, so it comes from its source; man pages are copied as compressed
     installed = tuple(one for one in application.installed if not one.destination.startswith("/usr/share/man/"))
     return replace(
         application,

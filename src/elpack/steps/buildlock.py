@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from elpack.model import RemoteFile
+    from elpack.model import RemoteFile, Selection, Target
     from elpack.run import Runner
     from elpack.steps.gather import Project, Sources
     from elpack.workspace import Workspace
@@ -50,7 +50,7 @@ def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> 
     text = make_build_lock(
         facts,
         paths,
-        [(closure.target, closure.selection) for closure in closures],
+        _pairs(project, closures),
         LockSandbox.here(runner, workspace.work / "lock", os.environ),
         lambda file: fetch([file], sources, workspace)[file.sha256],
         overrides=_overrides(project, closures),
@@ -98,8 +98,13 @@ def _sdists(
 
 
 def _inputs(project: Project, closures: list[Closure], facts: list[SdistFacts]) -> BuildInputs:
-    pairs = [(closure.target, closure.selection) for closure in closures]
-    return build_inputs(facts, pairs, overrides=_overrides(project, closures))
+    return build_inputs(facts, _pairs(project, closures), overrides=_overrides(project, closures))
+
+
+def _pairs(project: Project, closures: list[Closure]) -> list[tuple[Target, Selection]]:
+    """Return the closures in whose versions builds may have to be made: those of the release's own layout."""
+    own = Layout.SYSTEM if project.release.layout is Layout.SYSTEM else Layout.STACK
+    return [(closure.target, closure.selection) for closure in closures if closure.layout is own]
 
 
 def _overrides(project: Project, closures: list[Closure]) -> frozenset[NormalizedName]:

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from packaging.utils import parse_sdist_filename
+from packaging.utils import canonicalize_name, parse_sdist_filename
 
 from elpack.archives import sdist_member
 from elpack.buildlock import build_requirements, read_build_lock
@@ -22,6 +22,7 @@ from elpack.plan.facts import Inputs
 from elpack.plan.model import Source
 from elpack.plan.policy import choose_file, target_tags
 from elpack.plan.system import settle
+from elpack.requirements import applicable
 from elpack.run import run
 from elpack.selection import select, select_all
 from elpack.steps.facts import read_facts
@@ -88,6 +89,7 @@ class Closure:
     """What a target needs at run time, and the file that each dist is packaged from. `version` is the release's."""
 
     target: Target
+    layout: Layout
     version: str
     selection: Selection
     chosen: dict[NormalizedName, Choice]
@@ -135,11 +137,18 @@ def _with_versions(lock: UvLock, local: Mapping[NormalizedName, RemoteFile]) -> 
     )
 
 
-def close(project: Project, sources: Sources, target: Target, layout: Layout | None = None) -> Closure:
-    """Select the closure of a layout for a target, and choose each dist's file."""
+def close(
+    project: Project,
+    sources: Sources,
+    target: Target,
+    layout: Layout | None = None,
+    also: frozenset[NormalizedName] = frozenset(),
+) -> Closure:
+    """Select the closure of a layout for a target, and choose each dist's file. `also`: more roots for libraries."""
     release = project.release
     layout = layout or release.layout
-    selected = _system(release, sources, target) if layout is Layout.SYSTEM else _stack(release, sources, target)
+    system = layout is Layout.SYSTEM
+    selected = _system(release, sources, target, also) if system else _stack(release, sources, target)
     dists = tuple(
         replace(dist, sdist=sources.local[dist.name], wheels=()) if dist.name in sources.local else dist
         for dist in selected
@@ -152,7 +161,7 @@ def close(project: Project, sources: Sources, target: Target, layout: Layout | N
         for dist in dists
     }
     root = release.application.name
-    return Closure(target, str(_versions(release, sources).get(root, "")), Selection(root, dists), chosen)
+    return Closure(target, layout, str(_versions(release, sources).get(root, "")), Selection(root, dists), chosen)
 
 
 def _stack(release: Release, sources: Sources, target: Target) -> tuple[SelectedDist, ...]:
@@ -165,10 +174,12 @@ def _stack(release: Release, sources: Sources, target: Target) -> tuple[Selected
     return select(sources.lock, root, target, extras, root_version=given, first_party=own).dists
 
 
-def _system(release: Release, sources: Sources, target: Target) -> tuple[SelectedDist, ...]:
+def _system(
+    release: Release, sources: Sources, target: Target, also: frozenset[NormalizedName]
+) -> tuple[SelectedDist, ...]:
     """Return the closures of the release's libraries; without a lock they are alone in it."""
     versions = _versions(release, sources)
-    extras = {name: frozenset(release.system_extras(name)) for name in release.system_packages()}
+    extras = {name: frozenset(release.system_extras(name)) for name in {*also, *release.system_packages()}}
     if sources.lock is not None:
         own = frozenset(sources.local)
         return select_all(sources.lock, extras, target, versions=versions, first_party=own)
@@ -202,6 +213,8 @@ def gather(
     sources = read_sources(project, workspace, offline=offline, runner=runner)
     layout = layout or project.release.layout
     closure = close(project, sources, target, layout)
+    if layout is Layout.SYSTEM:
+        closure = _with_extras(project, sources, closure, workspace, offline=offline)
     build, requires = _build_dists(workspace, target)
     ranks = target_tags(target)
     chosen_build = {dist.name: choose_file(dist, target, ranks) for dist in build}
@@ -230,6 +243,29 @@ def gather(
         notices=sources.notices,
     )
     return Gathered(settle(inputs, shipped(target)) if layout is Layout.SYSTEM else inputs, sources, paths)
+
+
+def _with_extras(
+    project: Project, sources: Sources, closure: Closure, workspace: Workspace, *, offline: bool
+) -> Closure:
+    """Return the closure with what the libraries' extras ask for.
+
+    A lock knows the extras of its own project; those of dists from an index only their metadata tells.
+    """
+    release, environment = project.release, closure.target.marker_environment()
+    named = {name: release.system_extras(name) for name in release.system_packages() if name in closure.chosen}
+    files = [file for name, extras in named.items() if extras and (file := closure.chosen[name].file)]
+    facts = read_facts(files, fetch(files, sources, workspace, offline=offline), workspace.facts)
+    wanted = {
+        canonicalize_name(requirement.name)
+        for name, extras in named.items()
+        for extra in extras
+        if (file := closure.chosen[name].file)
+        for requirement in applicable(facts[file.sha256].metadata.requires_dist, environment, extra)
+    }
+    locked = {dist.name for dist in sources.lock.dists} if sources.lock else set()
+    also = frozenset(wanted & locked - closure.chosen.keys())
+    return close(project, sources, closure.target, closure.layout, also) if also else closure
 
 
 def fetch(

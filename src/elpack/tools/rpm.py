@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elpack.run import Runner
 
 _MARK = "\x1f"
+_GHOST = 1 << 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def read_headers(paths: Sequence[Path], runner: Runner = run) -> list[RpmHeader]
         f"{_MARK}N %{{NAME}}\\n"
         "[P %{PROVIDENEVRS}\\n]"
         "[R %{REQUIRENEVRS}\\n]"
-        "[F %{FILEMODES:perms} %{FILENAMES}\\n]"
+        "[F %{FILEFLAGS} %{FILEMODES:perms} %{FILENAMES}\\n]"
     )
     command = Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", form, *map(str, paths)))
     text = runner(command).check().stdout
@@ -50,7 +51,9 @@ def _header(path: Path, lines: list[str]) -> RpmHeader:
     folders: list[str] = []
     for line in rest:
         if line.startswith("F "):
-            _, perms, file = line.split(" ", 2)
+            _, flags, perms, file = line.split(" ", 3)
+            if int(flags) & _GHOST:
+                continue  # in the package's name only
             (folders if perms.startswith("d") else files).append(file)
     return RpmHeader(
         name=name.removeprefix("N "),
