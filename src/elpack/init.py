@@ -31,6 +31,7 @@ _PERSON = re.compile(r"\s*([^<>%]+?)\s*<([^<>\s%@]+@[^<>\s%@]+)>\s*\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z", re.ASCII)
 _GIT = re.compile(r"(?P<url>[^?#]+)(?:\?(?P<query>[^#]*))?(?:#.*)?\Z")
+_NO_WORD = re.compile(r"[^\w\s.,:()/+-]")
 _LONGEST_SUMMARY = 70
 _COLUMN = 36
 """Where the comments begin, as far as the values leave room."""
@@ -138,7 +139,7 @@ def _application(out: _Lines, found: Found) -> None:
         "# If it is a server: a systemd unit, the user it runs as, and hardening.",
         "# [service]",
         f"# name = {_string(plain)}",
-        f"# description = {_string(one_line(found.summary, _LONGEST_SUMMARY) or found.name)}",
+        f"# description = {_string(one_line(_NO_WORD.sub('', found.summary), _LONGEST_SUMMARY) or found.name)}",
         f"# user = {_string(plain)}",
         f"# exec = {_strings([f'/opt/{found.name}/bin/{command}', 'serve'])}",
         '# type = "exec"                     # "notify" if it tells systemd when it is ready',

@@ -137,6 +137,10 @@ def test_native_code_is_recognised(tmp_path: Path, files: dict[str, str], reason
         ({"src/demo.py": "", "src/test_demo.py": ""}, ("demo",)),
         ({"src/x.egg-info/top_level.txt": "_fast\nslow\n", "src/other/__init__.py": ""}, ("_fast", "slow")),
         ({"x.egg-info/top_level.txt": "%(id)\n../up\nok\n"}, ("ok",)),
+        (
+            {"x.egg-info/top_level.txt": "_x\nx\n", "x/__init__.py": "", "setup.py": "setup(ext_package='x')"},
+            ("x",),
+        ),
         ({"src/pkg/__init__.py": "", "src/pkg/sub/__init__.py": "", "src/mod.py": "", "src/x.c": ""}, ("mod", "pkg")),
         ({"demo/__init__.py": "", "tests/__init__.py": ""}, ("demo",)),
         ({"Demo.py": "", "setup.py": ""}, ("Demo",)),

@@ -139,3 +139,45 @@ def test_a_tag_that_is_not_there(tmp_path: Path, upstream: Path) -> None:
     with pytest.raises(CommandError, match=r"first-party\.shop: git cannot fetch tag release/3\.0 of file://"):
         checkout(tagged(upstream, "release/3.0"), workspace, run)
     assert not list((workspace.work / "checkouts").glob("shop-????????????"))
+
+
+class Packer(Backend):
+    """A backend that packs all that it sees, as hatchling does, a PKG-INFO of its own included."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def __call__(self, command: Command) -> Completed:
+        tree = Path(command.argv[-1])
+        self.files = {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+        done = super().__call__(command)
+        into = Path(command.argv[command.argv.index("--out-dir") + 1])
+        with tarfile.open(into / "shop-1.0.tar.gz") as archive:
+            members = [(member, archive.extractfile(member)) for member in archive.getmembers()]
+            with tarfile.open(into / "twice", "w:gz") as twice:
+                for member, file in (*members, (tarfile.TarInfo("shop-1.0/PKG-INFO"), None)):
+                    twice.addfile(member, file)
+        (into / "twice").replace(into / "shop-1.0.tar.gz")
+        return done
+
+
+def test_what_elpack_leaves_in_a_checkout_is_not_packed(workspace: Workspace) -> None:
+    for name in (".elpack/x", ".venv/pyvenv.cfg", "dist/el9/x86_64/x.rpm", "dist/app.js", "PKG-INFO", "shop/a.py"):
+        path = workspace.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    made = local_source(SHOP, workspace, Packer())
+    assert made is not None
+    with tarfile.open(made[1]) as archive:
+        names = [member.name.removeprefix("shop-1.0/") for member in archive.getmembers()]
+        assert archive.getmember("shop-1.0/PKG-INFO").size == 0, "the last one counts"
+    assert sorted(names) == ["PKG-INFO", "dist/app.js", "pyproject.toml", "shop/a.py"]
+    assert (workspace.home / "shop" / "a.py").read_text() == "shop/a.py"
+
+
+def test_a_folder_below_the_top_of_its_repository_stays_there(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path.parent / ".git").mkdir(exist_ok=True)
+    backend = Backend({"pyproject.toml": PYPROJECT})
+    local_source(SHOP, workspace, backend)
+    (tmp_path.parent / ".git").rmdir()
+    assert Path(backend.commands[0].argv[-1]).samefile(tmp_path)

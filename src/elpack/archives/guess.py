@@ -108,9 +108,14 @@ def _from_maturin(tool: Mapping[str, Any]) -> list[str]:
 
 
 def _from_top_level(tree: Tree) -> list[str]:
-    return [
+    names = [
         line.strip() for name in tree.texts if name.endswith("/top_level.txt") for line in tree.text(name).splitlines()
     ]
+    if "ext_package" not in tree.text("setup.py"):
+        return names
+    # setuptools lists an extension by its own name, although ext_package has it built inside of a package
+    there = {*_packages(tree, ""), *_packages(tree, "src/")}
+    return [name for name in names if name in there] or names
 
 
 def _packages(tree: Tree, prefix: str) -> list[str]:
