@@ -202,6 +202,8 @@ def byte_compile(tree: Tree, keep_source: list[str]) -> None:
             rx=skip,
             stripdir=str(tree.root),
             prependdir="/",
+            # EL's own build root policy makes both kinds below /usr
+            optimize=-1 if tree.private else [0, 1],
             invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP,
         )
         if not good:
