@@ -42,6 +42,8 @@ def missing() -> str:
     """Return why the generator cannot be asked, or nothing."""
     if not GENERATOR.exists():
         return f"{GENERATOR}, rpm's Python generator"
+    if "--namespace" in GENERATOR.read_text():
+        return "rpm's Python generator of EL9's age; the one here is newer and has other differences"
     done = subprocess.run([_interpreter(), "-c", "import packaging"], capture_output=True, check=False)
     return f"packaging for {_interpreter()}" if done.returncode else ""
 

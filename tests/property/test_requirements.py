@@ -118,7 +118,16 @@ def test_a_range_holds_when_the_specifier_does(needs: Callable[..., None], sets:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(specifier_sets(versions().map(str)), min_size=8, max_size=16), st.lists(WHOLE, min_size=8, max_size=24))
 @example(
-    [">=1.0a1.post2", "<=1.0a1.dev2", "==1.0+el.1", "!=1.0+el.1", ">1.0.post1.dev2", "==1.0.post1.dev2"],
+    [
+        ">=1.0a1.post2",
+        "<=1.0a1.dev2",
+        ">1.0a1.dev2",
+        "<1.0a1.post2",
+        "==1.0+el.1",
+        "!=1.0+el.1",
+        ">1.0.post1.dev2",
+        "==1.0.post1.dev2",
+    ],
     ["1.0.dev2", "1.0a1", "1.0", "1.0.post1"],
 )
 def test_bounds_that_provides_do_not_spell_let_in_their_nearest_spelling_and_no_more(
