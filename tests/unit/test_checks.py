@@ -257,6 +257,7 @@ def test_override_for_nobody() -> None:
             "  fix: remove the file, or mend its name"
         )
     ]
+    text = '[[must-have]]\npath = "hatchling.py"\nreason = "so"\n'
     assert findings(Case(overrides={"hatchling": text})) == []
 
 

@@ -241,7 +241,7 @@ def test_versions_in_dist_provides(version: str, text: str) -> None:
 def test_the_macros_carry_the_installer() -> None:
     macros = planned(Case())["macros"]
     assert [source.filename for source in macros.sources] == [INSTALLER.filename]
-    assert {name for name, _ in macros.generated} == {"macros.elpack", "elpack_buildroot.py"}
+    assert {name for name, _ in macros.generated} == {"macros.elpack", "elpack_buildroot.py", "elpack_elf.py"}
 
 
 def test_a_dist_without_a_file_is_left_to_the_checks() -> None:
