@@ -46,7 +46,7 @@ clean *options:
 
 # Every test but the integration lane
 test *options:
-    pytest -m "not integration" {{ options }}
+    pytest -m "not integration and not foreign" {{ options }}
 
 # Only the tests that need no tools
 test-unit *options:
@@ -59,6 +59,10 @@ el9-macros-check macros specs="":
 # The whole pipeline, on the real input
 test-integration *options:
     pytest -m integration {{ options }}
+
+# `elpack init` and `rpm-all` on projects that have nothing to do with WAMP
+foreign *options:
+    pytest -m foreign {{ options }}
 
 # Lint and check the format
 lint:
