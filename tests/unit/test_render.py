@@ -347,4 +347,4 @@ def test_a_pattern_that_quotes_cannot_hold_is_refused(text: str) -> None:
     for field in ({"not_hardened": (text,)}, {"must_have": ((text, 1),)}):
         if text or "not_hardened" in field:
             with pytest.raises(ValueError, match="not a plain pattern"):
-                render_spec(replace(ZLMDB, **field), PLAN, PACKAGER, 1)  # type: ignore[arg-type]
+                render_spec(replace(ZLMDB, **field), PLAN, PACKAGER, 1)
