@@ -22,7 +22,10 @@ FORMAT = 1
 
 
 def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) -> dict[str, Any]:
-    """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name."""
+    """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name.
+
+    repodata: the files of all repositories that are handed over; those of debug/ are named with it.
+    """
     nodes, delivered = plan.by_node(), {package.node for package in plan.published()}
     artefacts = []
     for result in results:
@@ -43,7 +46,9 @@ def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) ->
     for path in repodata:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        artefacts.append({"kind": "repodata", "name": f"repodata/{path.name}", "size": len(data), "sha256": digest})
+        debug = path.parent.parent.name == "debug"
+        name = f"{'debug/' if debug else ''}repodata/{path.name}"
+        artefacts.append({"kind": "repodata", "name": name, "size": len(data), "sha256": digest})
     return {
         "format": FORMAT,
         "elpack": __version__,

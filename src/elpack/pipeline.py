@@ -209,7 +209,7 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
     folder.mkdir(parents=True)
     for node, text in session.specs.items():
         (folder / f"{nodes[node].rpm}.spec").write_text(text)
-    repodata = sorted((session.repository / "repodata").iterdir())
+    repodata = sorted(path for name in ("repo", "debug") for path in (session.output / name / "repodata").glob("*"))
     write_json(session.output / "manifest.json", manifest(session.plan, session.results.values(), repodata))
     write_json(session.output / "release.json", effective(session.project.release))
     write_index(session.workspace.dist)
