@@ -150,6 +150,7 @@ class Packer(Backend):
     def __call__(self, command: Command) -> Completed:
         tree = Path(command.argv[-1])
         self.files = {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+        (tree / "shop" / "a.py").write_text("a version")
         done = super().__call__(command)
         into = Path(command.argv[command.argv.index("--out-dir") + 1])
         with tarfile.open(into / "shop-1.0.tar.gz") as archive:

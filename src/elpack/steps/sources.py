@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -90,7 +91,7 @@ def _own_folders(workspace: Workspace, root: Path) -> list[Path]:
 
 
 def _without_own_folders(tree: Path, workspace: Workspace, name: str) -> Path:
-    """Return the checkout, or a copy without elpack's own folders if they lie in it; its files are hard links.
+    """Return the checkout, or a copy without elpack's own folders if they lie in it; git's objects are hard links.
 
     Some backends pack everything that git does not ignore, and to change the checkout's .gitignore would make it
     dirty, which is another version to setuptools-scm. A folder below the top of its repository is not copied: it may
@@ -110,15 +111,16 @@ def _without_own_folders(tree: Path, workspace: Workspace, name: str) -> Path:
         paths = [Path(folder, name) for name in names]
         return [path.name for path in paths if path in own or (path / "pyvenv.cfg").exists()]
 
-    return Path(shutil.copytree(root, copy, symlinks=True, ignore=left_out, copy_function=_link))
+    return Path(shutil.copytree(root, copy, symlinks=True, ignore=left_out, copy_function=_link_or_copy))
 
 
-def _link(source: str, destination: str) -> str:
-    try:
-        os.link(source, destination, follow_symlinks=False)
-    except OSError:  # another file system, or a file of another user's
-        shutil.copy2(source, destination, follow_symlinks=False)
-    return destination
+def _link_or_copy(source: str, destination: str) -> str:
+    """Link what git never writes again; a backend that writes a version file must not write the checkout's."""
+    if "/.git/objects/" in source:
+        with contextlib.suppress(OSError):  # another file system, or a file of another user's
+            os.link(source, destination, follow_symlinks=False)
+            return destination
+    return shutil.copy2(source, destination, follow_symlinks=False)
 
 
 def _drop_older_twins(sdist: Path) -> None:
