@@ -102,7 +102,7 @@ def init(workspace: Workspace, runner: Runner) -> Written:
         extras=runtime_extras(facts.metadata.extras),
         modules=facts.modules,
     )
-    if commands and lock is None:
+    if commands and lock is None and not notices:
         notices += (_unlocked(name, commands),)
     text = release_text(found)
     parse_release(text, workspace.file.name)  # a mistake in it is better told now than by the next command
@@ -165,7 +165,7 @@ def _lock(workspace: Workspace, name: NormalizedName) -> tuple[UvLock | None, tu
     lock = parse_uv_lock(text, str(path))
     if any(dist.name == name for dist in lock.dists):
         return lock, ()
-    notice = f"uv.lock does not hold {name} and is not used: uv locks what [project] in pyproject.toml names"
+    notice = f"uv.lock does not hold {name} and is not used: uv locks what [project] in pyproject.toml says"
     return None, (notice,)
 
 
