@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from elpack.errors import PlanError, Problem
 from elpack.escape import absolute, comment, for_spec, is_word, paragraph, pattern, quoted_pattern, word
+from elpack.naming import rpm_version
 from elpack.plan.model import Role
 
 if TYPE_CHECKING:
@@ -85,10 +86,30 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         hardening_options=Raw("".join(f" -x {quoted_pattern(path)}" for path in package.not_hardened)),
         finish_options=Raw(_finish_options(package)),
         has_licences=bool(_licence_words(package)),
-        changelog_date=changelog_date(package.date),
-        change=f"{package.rpm if package.role in _OWN else package.dist} {package.upstream_version}",
+        changes=list(_changes(package, revision)),
     )
     return _BLANK_LINES.sub("\n\n", text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    date: str
+    evr: str
+    lines: tuple[str, ...]
+
+
+def _changes(package: Package, revision: int) -> Iterator[_Change]:
+    """Yield the changelog's entries. The newest has the package's date, which all of its files are given."""
+    if not package.changelog:
+        name = package.rpm if package.role in _OWN else package.dist
+        yield _Change(
+            changelog_date(package.date),
+            f"{package.evr.version}-{revision}",
+            (f"{name} {package.upstream_version}",),
+        )
+    for position, entry in enumerate(package.changelog):
+        date = entry.date if position else package.date
+        yield _Change(changelog_date(date), f"{rpm_version(entry.version)}-{entry.revision}", entry.text)
 
 
 def changelog_date(date: dt.date) -> str:

@@ -30,6 +30,11 @@ class Workspace:
         return self.home / "specs" / "overrides"
 
     @property
+    def changelog(self) -> Path:
+        """The changelogs of the first-party packages."""
+        return self.home / "specs" / "changelog.toml"
+
+    @property
     def build_lock(self) -> Path:
         """The lock of build requirements."""
         return self.home / "pylock.build.toml"

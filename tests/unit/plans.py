@@ -31,6 +31,7 @@ from elpack.targets import TargetChoice, resolve_target
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from elpack.changelog import Entry
     from elpack.plan.policy import Choice
 
 RELEASE = """\
@@ -156,6 +157,7 @@ class Case:
     overrides: Mapping[str, str] = field(default_factory=dict)
     target: Target = field(default_factory=el9)
     layout: Layout | None = None
+    changelog: tuple[Entry, ...] = ()
 
     def instead(self, *dists: Dist) -> Case:
         """Return the case with these dists in place of those of the same name, or added to the closure."""
@@ -197,6 +199,7 @@ class Case:
             chosen_build={dist_name(name): choice for name, choice in choices(build).items()},
             facts={dist.sha256: dist.facts() for dist in (*self.closure, *self.build)},
             overrides=parse_overrides(texts),
+            changelog=self.changelog,
             layout=self.layout or release.layout,
             version=next((str(dist.version) for dist in selected if dist.name == release.application.name), ""),
         )

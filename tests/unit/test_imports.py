@@ -17,6 +17,7 @@ PURE = (
     "naming",
     "requirements",
     "tables",
+    "changelog",
     "config",
     "config_promises",
     "config_service",

@@ -203,7 +203,7 @@ def byte_compile(tree: Tree, keep_source: list[str]) -> None:
             stripdir=str(tree.root),
             prependdir="/",
             # EL's own build root policy makes both kinds below /usr
-            optimize=-1 if tree.private else [0, 1],
+            optimize=-1 if tree.private else [0, 1],  # type: ignore[arg-type]  # typeshed knows one level only
             invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP,
         )
         if not good:

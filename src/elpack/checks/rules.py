@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from elpack.changelog import backwards
 from elpack.checks.override_rules import OVERRIDE_RULES
 from elpack.checks.promise_rules import PROMISE_RULES
 from elpack.checks.system_rules import SYSTEM_RULES
@@ -249,6 +250,16 @@ def smoke_without_dist(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
         yield from error.problems
 
 
+def dated_backwards(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A new version or revision dated before the one that it follows.
+
+    Raise the release's date: rpm wants changelogs in order, and files may not become older.
+    """
+    for package in plan.packages:
+        if package.changelog and (problem := backwards(inputs.changelog, package.changelog[0])):
+            yield problem
+
+
 RULES: tuple[Rule, ...] = (
     no_usable_file,
     no_installer,
@@ -264,6 +275,7 @@ RULES: tuple[Rule, ...] = (
     override_for_nobody,
     name_for_nobody,
     smoke_without_dist,
+    dated_backwards,
     *OVERRIDE_RULES,
     *PROMISE_RULES,
     *SYSTEM_RULES,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from elpack.changelog import Entry
     from elpack.config import Release
     from elpack.errors import Problem
     from elpack.model import SdistFacts, SelectedDist, Selection, Target, WheelFacts
@@ -50,5 +51,6 @@ class Inputs:
     notices: tuple[str, ...] = ()
     layout: Layout = Layout.STACK
     version: str = ""
+    changelog: tuple[Entry, ...] = ()
     left: frozenset[NormalizedName] = frozenset()
     refused: tuple[Problem, ...] = ()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from elpack.changelog import Entry
     from elpack.model import Policy, Sha256, Target
     from elpack.naming import Evr, RpmName
 
@@ -149,6 +150,8 @@ class Package:
     """Its extension modules may go through CFFI only."""
     notes: tuple[str, ...] = ()
     """Overrides and other peculiarities with their reasons, printed as comments in the spec."""
+    changelog: tuple[Entry, ...] = ()
+    """Newest first; without one, the spec has the entry of `date` alone."""
     expose: tuple[str, ...] = ()
     installed: tuple[InstalledFile, ...] = ()
     service: str = ""

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from elpack.changelog import Entry, entries_of
 from elpack.escape import safe_url, summary_line
 from elpack.licences import doubt_about, licence_of
 from elpack.model import Layout, SdistFacts, WheelFacts
@@ -66,13 +67,14 @@ def stack_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     if dist.name in release.first_party_names():
         role = Role.APPLICATION if dist.name == release.application.name else Role.FIRST_PARTY
     package = dist_package(inputs, dist, choice, facts)
+    if role is not Role.THIRD_PARTY:
+        package = with_changelog(inputs, package, dist.version)
     return replace(
         package,
         node=stack_node(dist.name),
         role=role,
         rpm=release.application.rpm if role is Role.APPLICATION else stack_rpm(inputs, dist.name),
         prefix=release.prefix,
-        date=package.date if role is Role.THIRD_PARTY else release.date,
         needs=(RUNTIME, *(stack_node(name) for name in dist.requires)),
         provides=tuple(release.application.provides) if role is Role.APPLICATION else (),
         expose=release.application.expose if role is Role.APPLICATION else (),
@@ -193,6 +195,14 @@ def dist_package(inputs: Inputs, dist: SelectedDist, choice: Choice, facts: Whee
         not_hardened=tuple(entry.value for entry in override.not_hardened),
         cffi_only=inputs.release.promises.cffi_only and dist.name in inputs.release.first_party_names(),
     )
+
+
+def with_changelog(inputs: Inputs, package: Package, version: Version) -> Package:
+    """Return the package with its own changelog, whose newest entry dates all of its files."""
+    release = inputs.release
+    text = (f"{package.dist} {package.upstream_version}",)
+    entries = entries_of(inputs.changelog, Entry(package.dist, version, release.revision, release.date, text))
+    return replace(package, date=entries[0].date, changelog=entries)
 
 
 def release_tag(inputs: Inputs) -> str:

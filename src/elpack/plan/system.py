@@ -11,7 +11,7 @@ from elpack.errors import Problem
 from elpack.model import Policy, SdistFacts
 from elpack.naming import rpm_name
 from elpack.plan.model import BuildRequire, Extra, NodeId, Package, Role
-from elpack.plan.packages import dist_package, facts_of, override_notes, override_of, system_node
+from elpack.plan.packages import dist_package, facts_of, override_notes, override_of, system_node, with_changelog
 from elpack.requirements import applicable, rpm_requirements
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     application = dist.name == release.application.name and not release.application.library
     role = Role.APPLICATION if application else Role.FIRST_PARTY if own else Role.THIRD_PARTY
     package = dist_package(inputs, dist, inputs.chosen[dist.name], facts)
+    if own:
+        package = with_changelog(inputs, package, dist.version)
     requirements = applicable(facts.metadata.requires_dist, inputs.target.marker_environment())
     drop, kept = (tuple(entry.value for entry in entries) for entries in (override.drop, override.keep_source))
     return replace(
@@ -92,7 +94,6 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         rpm=release.application.rpm if application else system_rpm(inputs, dist.name),
         prefix="/usr",
         template="wheel.spec.j2" if package.policy is Policy.WHEEL else "system.spec.j2",
-        date=release.date if own else package.date,
         pinned=False,
         build_requires=(BuildRequire(inputs.target.devel_rpm, "its generators say what the package provides"),),
         requires=_rpm_requires(inputs, requirements),

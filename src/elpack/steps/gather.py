@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name, parse_sdist_filename
 
 from elpack.archives import sdist_member
 from elpack.buildlock import build_requirements, read_build_lock
+from elpack.changelog import parse_changelog
 from elpack.config import Release, parse_release
 from elpack.errors import BuildLockError, ConfigError, LockError, MissingMemberError, Problem
 from elpack.fetch import fetch_all
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+    from elpack.changelog import Entry
     from elpack.fetch import Progress
     from elpack.model import Policy, RemoteFile, Target, UvLock
     from elpack.overrides import Override
@@ -51,6 +53,7 @@ class Project:
 
     release: Release
     overrides: Mapping[NormalizedName, Override]
+    changelog: tuple[Entry, ...] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ def read_project(workspace: Workspace) -> Project:
     """Read the release file and all overrides. Raises `ConfigError` with the mistakes of all of them."""
     problems: list[Problem] = []
     release, overrides = None, {}
+    changelog: tuple[Entry, ...] = ()
     if not workspace.file.exists():
         fix = "write one; docs/reference/release-file.md describes it"
         raise ConfigError(Problem("there is no release file", where=str(workspace.file), fix=fix))
@@ -79,9 +83,14 @@ def read_project(workspace: Workspace) -> Project:
         overrides = parse_overrides({name: _text(path, name) for name, path in files.items()})
     except ConfigError as error:
         problems += error.problems
+    try:
+        name, path = "specs/changelog.toml", workspace.changelog
+        changelog = parse_changelog(_text(path, name), name) if path.exists() else ()
+    except ConfigError as error:
+        problems += error.problems
     if problems or release is None:
         raise ConfigError(*problems)
-    return Project(release, overrides)
+    return Project(release, overrides, changelog)
 
 
 @dataclass(slots=True)
@@ -234,6 +243,7 @@ def gather(
         chosen_build=chosen_build,
         facts=read_facts(files, paths, workspace.facts),
         overrides=project.overrides,
+        changelog=project.changelog,
         build_requires=requires,
         assets=assets,
         cited=cited_files(project.overrides, closure.chosen, paths),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from elpack.changelog import changelog_text, missing
 from elpack.errors import PlanError, Problem
 from elpack.plan.model import Role
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from elpack.changelog import Entry
     from elpack.pipeline import Session
 
 _COMMITTED = (Role.FIRST_PARTY, Role.APPLICATION, Role.BUNDLE)
@@ -34,9 +36,13 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
         if package.role in roles
     }
     old = {path.name: path.read_text() for path in folder.glob("*.spec")} if folder.exists() else {}
+    new = () if out else _new_entries(sessions)
     if compare:
-        _compare(texts, old, folder)
+        _compare(texts, old, folder, new)
         return len(texts)
+    if new:
+        project = sessions[0].project
+        sessions[0].workspace.changelog.write_text(changelog_text((*new, *project.changelog)))
     folder.mkdir(parents=True, exist_ok=True)
     for name in old.keys() - texts.keys():
         (folder / name).unlink()
@@ -45,8 +51,19 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
     return len(texts)
 
 
-def _compare(texts: dict[str, str], old: dict[str, str], folder: Path) -> None:
-    problems = []
+def _new_entries(sessions: Sequence[Session]) -> tuple[Entry, ...]:
+    """Return the entries that the changelog lacks for what the sessions package."""
+    current = {package.changelog[0] for session in sessions for package in session.plan.packages if package.changelog}
+    return tuple(missing(sessions[0].project.changelog, sorted(current, key=lambda entry: entry.key)))
+
+
+def _compare(texts: dict[str, str], old: dict[str, str], folder: Path, new: Sequence[Entry]) -> None:
+    problems = [
+        Problem(
+            f"{entry.dist} {entry.version}-{entry.revision} has no entry", "specs/changelog.toml", fix="elpack spec"
+        )
+        for entry in new
+    ]
     for name in sorted(texts.keys() | old.keys()):
         diff = difflib.unified_diff(
             old.get(name, "").splitlines(), texts.get(name, "").splitlines(), "committed", "generated", lineterm="", n=1
