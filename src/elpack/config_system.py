@@ -53,10 +53,8 @@ class SystemLayout:
     smoke: Smoke = field(default_factory=lambda: Smoke(()))
 
 
-def read_system(table: Table) -> SystemLayout | None:
-    """Return the table's content, or None when there is no such table; mistakes are noted at their keys."""
-    if not table.values:
-        return None
+def read_system(table: Table) -> SystemLayout:
+    """Return the table's content; mistakes are noted at their keys. An empty table asks for the layout as well."""
     system = SystemLayout(
         packages=tuple(sorted(_names(table, "packages"))),
         extras=_extras(table.table("extras")),

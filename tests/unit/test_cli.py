@@ -219,7 +219,8 @@ def test_all_shows_build_roots_as_well(invoke: Callable[..., Result]) -> None:
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_quiet_says_nothing(invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quiet_says_nothing(invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "elpack.toml").write_text(RELEASE)
     monkeypatch.setattr("elpack.steps.specs.write_specs", lambda *_, **__: 3)
     loud, quiet = invoke("spec"), invoke("spec", "--quiet")
     assert loud.stdout == "3 specs written\n"
@@ -249,25 +250,78 @@ arches = ["x86_64", "aarch64"]
 """
 
 
-def test_check_tells_each_target_and_ends_with_one_line(
-    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "elpack.toml").write_text(RELEASE)
-    seen = []
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str, str]]:
+    """Return what the pipeline was run for, target, architecture, layout and last step; nothing else is done."""
+    found: list[tuple[str, str, str, str]] = []
 
-    def check(session: Session, last: str) -> None:
-        seen.append((session.options.target, session.options.arch, last))
+    def carry_out(session: Session, last: str) -> None:
+        found.append((session.options.target, session.options.arch, session.options.layout, last))
         planned(session, last)
 
-    monkeypatch.setattr("elpack.pipeline.carry_out", check)
+    monkeypatch.setattr("elpack.pipeline.carry_out", carry_out)
+    return found
+
+
+def test_check_tells_each_target_in_each_layout_and_ends_with_one_line(
+    invoke: Callable[..., Result], seen: list[tuple[str, str, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "elpack.toml").write_text(RELEASE)
     result = invoke("check")
     assert result.exit_code == 0
-    assert seen == [("el9", "x86_64", "plan"), ("el9", "aarch64", "plan"), ("el9-standin", "x86_64", "plan")]
-    assert result.stderr.count("✓ Plan and check the whole set") == 3
+    targets = [("el9", "x86_64"), ("el9", "aarch64"), ("el9-standin", "x86_64")]
+    assert seen == [(*target, layout, "plan") for target in targets for layout in ("stack", "bundle")]
+    assert result.stderr.count("✓ Plan and check the whole set") == 6
     assert result.stdout == "nothing is wrong\n"
     seen.clear()
+    (tmp_path / "elpack.toml").write_text(RELEASE + '[system]\npackages = ["app"]\n')
     assert invoke("check", "--target", "el9", "--arch", "aarch64").exit_code == 0
-    assert seen == [("el9", "aarch64", "plan")]
+    assert seen == [("el9", "aarch64", layout, "plan") for layout in ("stack", "bundle", "system")]
+
+
+def test_check_tells_what_is_wrong_anywhere_and_each_thing_once(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def carry_out(session: Session, _last: str) -> None:
+        found = [errors.Problem("the licence of lib is unclear", where="lib")]
+        if session.options.layout == "system":
+            found.append(errors.Problem("the target ships lib", where=session.options.arch))
+        raise errors.PlanError(*found)
+
+    monkeypatch.setattr("elpack.pipeline.carry_out", carry_out)
+    (tmp_path / "elpack.toml").write_text(RELEASE + '[system]\npackages = ["app"]\n')
+    result = invoke("check", "--target", "el9")
+    assert result.exit_code == errors.PlanError.exit_code
+    assert [line for line in result.stderr.splitlines() if line.startswith("•")] == [
+        "• lib: the licence of lib is unclear",
+        "• x86_64: the target ships lib",
+        "• aarch64: the target ships lib",
+    ]
+    assert "nothing is wrong" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "layouts"),
+    [
+        ((), ["stack", "bundle"]),
+        (("--layout", "bundle"), ["bundle"]),
+        (("--out", "specs-of-one"), [""]),
+        (("--out", "specs-of-one", "--layout", "bundle"), ["bundle"]),
+    ],
+)
+def test_specs_are_written_of_every_layout_or_of_one(
+    arguments: tuple[str, ...],
+    layouts: list[str],
+    invoke: Callable[..., Result],
+    seen: list[tuple[str, str, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("elpack.steps.specs.write_specs", lambda sessions, *_, **__: len(sessions))
+    (tmp_path / "elpack.toml").write_text(RELEASE)
+    result = invoke("spec", *arguments)
+    assert [layout for _, _, layout, _ in seen] == layouts
+    assert result.stdout == f"{len(layouts)} specs written\n"
 
 
 def test_check_of_a_target_that_the_release_has_not(invoke: Callable[..., Result], tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_whatever_the_smoke_test_sees_changes_the_key(release: Release, workspac
     keys = {
         key(release, workspace),
         key(release, workspace, "other"),
+        key(release, workspace, layout=Layout.BUNDLE),
     }
     steps = (replace(release.smoke.steps[0], expect=("1.0",)),)
     keys.add(key(replace(release, smoke=replace(release.smoke, steps=steps)), workspace))
