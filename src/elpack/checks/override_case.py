@@ -47,11 +47,13 @@ class Case:
     def is_alike_everywhere(self) -> bool:
         """Tell whether no other target or layout takes the dist in a version or way that is not seen here."""
         inputs = self.inputs
+        closure = [dist for dist in inputs.selection.dists if dist.name == self.override.name]
+        build = [dist for dist in inputs.build if dist.name == self.override.name]
         own = chain(
-            taken(inputs.selection.dists, inputs.chosen, inputs.target, inputs.release),
-            taken(inputs.build, inputs.chosen_build, inputs.target, inputs.release),
+            taken(closure, inputs.chosen, inputs.target, inputs.release),
+            taken(build, inputs.chosen_build, inputs.target, inputs.release),
         )
-        here = {one for name, one in own if name == self.override.name}
+        here = {one for _, one in own}
         return inputs.elsewhere.get(self.override.name, frozenset()) <= here
 
 

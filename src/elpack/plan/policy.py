@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.tags import compatible_tags, cpython_tags
@@ -75,7 +76,7 @@ def best_wheel(wheels: tuple[RemoteFile, ...], ranks: Ranks) -> RemoteFile | Non
     """Return the wheel that an installer on the target would take, or None."""
     ranked = []
     for wheel in wheels:
-        tags, build = _tags(wheel)
+        tags, build = _tags(wheel.filename)
         fitting = [ranks[tag] for tag in tags if tag in ranks]
         if fitting:
             ranked.append((min(fitting), tuple(-number for number in build), wheel.filename, wheel))
@@ -101,9 +102,11 @@ def _sdist(dist: SelectedDist, reason: str) -> Choice:
     return Choice(Policy.SDIST, dist.sdist, reason)
 
 
-def _tags(wheel: RemoteFile) -> tuple[frozenset[Tag], tuple[int, ...]]:
+@cache
+def _tags(filename: str) -> tuple[frozenset[Tag], tuple[int, ...]]:
+    """Return what a wheel's name says; a lock's names are asked about for every target and layout."""
     try:
-        _, _, build, tags = parse_wheel_filename(wheel.filename)
+        _, _, build, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:
         return frozenset(), ()
     return tags, build[:1] if build else (0,)
@@ -111,7 +114,7 @@ def _tags(wheel: RemoteFile) -> tuple[frozenset[Tag], tuple[int, ...]]:
 
 def _glibcs(wheel: RemoteFile, target: Target) -> Iterator[tuple[int, int]]:
     """Yield the glibc that each tag asks for which but for that would run on the target."""
-    tags, _ = _tags(wheel)
+    tags, _ = _tags(wheel.filename)
     for tag in tags:
         found = _MANYLINUX.fullmatch(tag.platform)
         if found is not None and found[3] == target.arch and _speaks_python(tag, target):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_sdist_filename
 
-from elpack.archives import sdist_member
+from elpack.archives import read_sdist, sdist_member
 from elpack.buildlock import build_requirements, read_build_lock
 from elpack.changelog import parse_changelog
 from elpack.config import Release, parse_release
@@ -332,7 +332,7 @@ def _application(
         return (
             _decoded(lock.read_bytes(), str(lock)),
             str(lock),
-            _dependencies(pyproject.read_bytes(), str(pyproject)),
+            _dependencies(pyproject.read_bytes(), str(pyproject), *local[application.name]),
         )
     file, path = local[application.name] = pinned_sdist(dist, release, workspace, offline=offline)
     where = f"{file.filename}/{application.lock}"
@@ -341,7 +341,11 @@ def _application(
     except MissingMemberError as error:
         fix = "name it by application.lock in elpack.toml, or release a checkout that has one (path)"
         raise LockError(Problem("the application's sdist holds no such lock", where=where, fix=fix)) from error
-    return text, where, _dependencies(sdist_member(path, "pyproject.toml"), f"{file.filename}/pyproject.toml")
+    return (
+        text,
+        where,
+        _dependencies(sdist_member(path, "pyproject.toml"), f"{file.filename}/pyproject.toml", file, path),
+    )
 
 
 def _decoded(content: bytes, where: str) -> str:
@@ -351,12 +355,14 @@ def _decoded(content: bytes, where: str) -> str:
         raise LockError(Problem("is not UTF-8 text", where=where, fix="uv lock")) from error
 
 
-def _dependencies(pyproject: bytes, where: str) -> tuple[str, ...]:
-    """Return ``[project] dependencies``, which the lock must have been made for."""
+def _dependencies(pyproject: bytes, where: str, sdist: RemoteFile, path: Path) -> tuple[str, ...]:
+    """Return the requirements that the lock must have been made for: as written, or as the backend wrote them down."""
     try:
         project = tomllib.loads(pyproject.decode()).get("project", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise LockError(Problem(f"not valid TOML: {error}", where=where)) from error
+    if isinstance(project, dict) and "dependencies" in project.get("dynamic", ()):
+        return read_sdist(path, sdist.sha256).metadata.requires_dist
     found = project.get("dependencies", []) if isinstance(project, dict) else None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
         raise LockError(Problem("[project] dependencies is not an array of strings", where=where))
