@@ -274,22 +274,26 @@ def build(options: argparse.Namespace) -> None:
 
 def copy(options: argparse.Namespace) -> None:
     """Copy into the build root what installed packages own, and list it as they do: modes, owners, marks."""
-    form = "[%{FILEFLAGS} %{FILEMODES} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]"
+    form = "[%{FILEFLAGS} %{FILEMODES} %{FILEMTIMES} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]"
     query = ["rpm", "--query", "--queryformat", form, *options.packages]
     lines: dict[str, str] = {}
+    times: dict[Path, int] = {}
     for entry in subprocess.run(query, check=True, text=True, capture_output=True).stdout.splitlines():
-        flags, mode, user, group, path = entry.split(" ", 4)
+        flags, mode, mtime, user, group, path = entry.split(" ", 5)
         if path in options.leave_out:
             continue
         into, is_folder = Path(options.root + path), stat.S_ISDIR(int(mode))
         into.parent.mkdir(parents=True, exist_ok=True)
         if is_folder:
             into.mkdir(exist_ok=True)
+            times[into] = int(mtime)
         elif not os.path.lexists(into):
             shutil.copy2(path, into, follow_symlinks=False)
         owned = "" if stat.S_ISLNK(int(mode)) else f"%attr({stat.S_IMODE(int(mode)):04o}, {user}, {group}) "
         marks = " ".join(mark for bit, mark in MARKS if int(flags) & bit)
         lines[path] = f'{owned}{"%dir " if is_folder else ""}{marks}{" " if marks else ""}"{quoted(path)}"'
+    for folder, seconds in times.items():  # a folder's time is that of the last file to come
+        os.utime(folder, (seconds, seconds))
     Path(options.files).write_text("".join(f"{lines[path]}\n" for path in sorted(lines)))
 
 

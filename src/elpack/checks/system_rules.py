@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from elpack.errors import Problem
 from elpack.model import Layout
-from elpack.requirements import applicable
+from elpack.requirements import applicable, rpm_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,6 +66,26 @@ def unknown_extra(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
                 )
 
 
+def unspeakable_requirement(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A requirement that no RPM can make: a dist at a URL, or ``===`` with what is no version.
+
+    Have the project require a version; or take layout `stack`, where the lock's graph takes the metadata's place.
+    """
+    environment = inputs.target.marker_environment()
+    for package in plan.packages:
+        texts = () if package.pinned else inputs.facts[package.sources[0].sha256].metadata.requires_dist
+        for extra in ("", *(extra.name for extra in package.extras)):
+            for requirement in applicable(texts, environment, extra):
+                try:
+                    rpm_requirements(requirement, inputs.target.python)
+                except ValueError as error:
+                    yield Problem(
+                        f"requires {requirement.name}: {error}",
+                        where=f"{package.dist} {package.upstream_version}",
+                        fix="require a version in its metadata; or take layout stack",
+                    )
+
+
 def build_with_another(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     """A build requirement that the closure holds in a version that does not fit.
 
@@ -113,4 +133,4 @@ def _build_requirements(inputs: Inputs) -> Iterable[tuple[NormalizedName, str]]:
             yield from ((name, text) for text in inputs.facts[choice.file.sha256].metadata.requires_dist)
 
 
-SYSTEM_RULES = (replaces_the_targets, unknown_extra, unsatisfied_extra, build_with_another)
+SYSTEM_RULES = (replaces_the_targets, unknown_extra, unsatisfied_extra, unspeakable_requirement, build_with_another)

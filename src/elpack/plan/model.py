@@ -80,12 +80,16 @@ class InstalledFile:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """A metapackage that draws in what one extra of a dist asks for (``python3.12-txaio+twisted``)."""
+    """A metapackage that draws in what one extra of a dist asks for (``python3.12-txaio+twisted``).
+
+    provides: the extra's normalised name, where rpm's generator offers another spelling.
+    """
 
     name: NormalizedName
     rpm: RpmName
     requires: tuple[str, ...]
     needs: tuple[NodeId, ...]
+    provides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

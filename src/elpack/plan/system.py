@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,19 @@ from elpack.errors import Problem
 from elpack.model import Policy, SdistFacts
 from elpack.naming import rpm_name
 from elpack.plan.model import BuildRequire, Extra, NodeId, Package, Role
-from elpack.plan.packages import dist_package, facts_of, override_notes, override_of, system_node, with_changelog
+from elpack.plan.packages import (
+    dist_package,
+    dist_version,
+    facts_of,
+    override_notes,
+    override_of,
+    system_node,
+    with_changelog,
+)
 from elpack.requirements import applicable, rpm_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
@@ -155,10 +164,14 @@ def _unusable(one: Shipped, wanted: list[tuple[NormalizedName, Requirement]], in
 
 
 def _rpm_requires(inputs: Inputs, requirements: list[Requirement]) -> tuple[str, ...]:
-    """Return requirements as rpm spells them. An extra that asks for nothing has no package and is left out."""
+    """Return requirements as rpm spells them. An extra that asks for nothing has no package and is left out.
+
+    So is what no RPM can require, which the checker tells.
+    """
     found: dict[str, None] = {}
     for requirement in requirements:
-        found |= dict.fromkeys(rpm_requirements(_without_empty_extras(inputs, requirement), inputs.target.python))
+        with suppress(ValueError):
+            found |= dict.fromkeys(rpm_requirements(_without_empty_extras(inputs, requirement), inputs.target.python))
     return tuple(sorted(found))
 
 
@@ -182,14 +195,23 @@ def _metapackages(inputs: Inputs, dist: SelectedDist) -> tuple[NormalizedName, .
 
 def _extra(inputs: Inputs, dist: SelectedDist, extra: NormalizedName) -> Extra:
     facts = facts_of(inputs, inputs.chosen[dist.name])
-    texts = facts.metadata.requires_dist if facts else ()
+    texts, spellings = (facts.metadata.requires_dist, facts.metadata.extras) if facts else ((), ())
     requirements = applicable(texts, inputs.target.marker_environment(), extra)
+    spelling = _spelling(extra, spellings)
+    offer = f"python{inputs.target.python}dist({dist.name}[{extra}]) = {dist_version(dist.version)}"
     return Extra(
         name=extra,
-        rpm=rpm_name(f"{system_rpm(inputs, dist.name)}+{extra}"),
+        rpm=rpm_name(f"{system_rpm(inputs, dist.name)}+{spelling}"),
         requires=_rpm_requires(inputs, requirements),
         needs=_nodes(inputs, requirements),
+        provides=() if spelling == extra else (offer,),
     )
+
+
+def _spelling(extra: NormalizedName, spellings: Iterable[str]) -> str:
+    """Return what rpm's generator takes for the name of an extra: the metadata's own spelling, without capitals."""
+    known = {spelling.lower() for spelling in spellings if canonicalize_name(spelling) == extra}
+    return extra if extra in known or not known else min(known)
 
 
 def _nodes(inputs: Inputs, requirements: list[Requirement]) -> tuple[NodeId, ...]:
