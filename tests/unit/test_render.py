@@ -21,7 +21,7 @@ from elpack.render import changelog_date, own_folders, render_all, render_spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PLAN = load("el9", Path(__file__).parents[1] / "golden" / "el9.json")
+PLAN = load(Path(__file__).parents[1] / "golden", "el9")
 NODES = PLAN.by_node()
 CROSSBAR, NUMPY, ZLMDB = (NODES[NodeId(f"stack/{name}")] for name in ("crossbar", "numpy", "zlmdb"))
 SECTION = re.compile(
