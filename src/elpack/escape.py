@@ -9,7 +9,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=-]+\Z")
 _UNSAFE_CATEGORIES = ("C", "Zl", "Zp")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=:@/-]*\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._+@/-]*\Z")
-_PATTERN = re.compile(r"[A-Za-z0-9_./+*?=-]+\Z")
+_PATTERN = re.compile(r"(?!-)[A-Za-z0-9_./+*?=-]+\Z")
 _DANGLING = re.compile(
     r"(\s(and|or|of|the|an?|with|for|to|in|on|by|from|that|which|as|e\.g\.?|i\.e\.?|especially|including)|[\s.,;:(-])+\Z"
 )
@@ -57,7 +57,7 @@ def safe_url(text: str) -> str:
 
 def quoted_pattern(text: str) -> str:
     """Return a pattern of paths in quotes, so that no shell expands it. Raises ValueError for anything else."""
-    if not _PATTERN.match(text):
+    if not _PATTERN.match(text) or ".." in text.split("/"):
         raise ValueError(f"{text!r} is not a plain pattern of paths")
     return f"'{text}'"
 

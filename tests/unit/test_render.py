@@ -10,20 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.golden.recorded import GOLDEN, PACKAGER, load
+from tests.golden.made_up import bundle_of, bundle_plan
+from tests.golden.recorded import GOLDEN, GOLDEN_SYSTEM, PACKAGER, load
 
+from elpack.changelog import Entry
 from elpack.errors import PlanError
-from elpack.model import Sha256
+from elpack.model import Layout, Sha256
 from elpack.naming import Evr, RpmVersion
-from elpack.plan.model import BuildRequire, InstalledFile, Licence, NodeId, Package, Plan, Role, Source
+from elpack.plan.model import BuildRequire, Extra, InstalledFile, Licence, NodeId, Package, Plan, Role, Source
 from elpack.render import changelog_date, own_folders, render_all, render_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PLAN = load(Path(__file__).parents[1] / "golden", "el9")
+RECORDED = Path(__file__).parents[1] / "golden"
+PLAN = load(RECORDED, "el9")
+SYSTEM = load(RECORDED, "el9", Layout.SYSTEM)
+BUNDLES = bundle_plan("el9", "3.12")
 NODES = PLAN.by_node()
 CROSSBAR, NUMPY, ZLMDB = (NODES[NodeId(f"stack/{name}")] for name in ("crossbar", "numpy", "zlmdb"))
+AUTOBAHN, SYSTEM_NUMPY, TXAIO = (SYSTEM.by_node()[NodeId(f"system/{name}")] for name in ("autobahn", "numpy", "txaio"))
+BUNDLE = bundle_of(BUNDLES)
 SECTION = re.compile(
     r"^%(package|description|prep|build|install|check|clean|pre|post|preun|postun|pretrans|posttrans|trigger\w*"
     r"|filetrigger\w*|verifyscript|files|changelog|sourcelist|patchlist|generate_buildrequires)\b"
@@ -58,7 +65,13 @@ HOSTILE = (
 )
 
 
-def render(package: Package, plan: Plan = PLAN) -> str:
+def plan_of(package: Package) -> Plan:
+    """Return the plan that a package belongs to."""
+    return {"system": SYSTEM, "bundle": BUNDLES}.get(package.node.partition("/")[0], PLAN)
+
+
+def render(package: Package) -> str:
+    plan = plan_of(package)
     packages = tuple(package if item.node == package.node else item for item in plan.packages)
     return render_spec(package, replace(plan, packages=packages), PACKAGER, 1)
 
@@ -72,15 +85,28 @@ def changed(package: Package, **values: Any) -> Package:
     return replace(package, **values)
 
 
+def changed_extra(extra: Extra, **values: Any) -> Extra:
+    return replace(extra, **values)
+
+
 def mutations(package: Package, text: str) -> Iterator[tuple[str, Package]]:
     """Yield the package with the text in each place that a value from outside may reach."""
-    for name in ("summary", "url", "upstream_version", "folder", "native", "prefix", "service", "rpm", "dist"):
+    for name in (
+        *("summary", "url", "upstream_version", "folder", "native", "prefix", "service", "rpm", "dist"),
+        *("swaps_with", "script_suffix"),
+    ):
         if getattr(package, name):
             yield name, changed(package, **{name: text})
     for name in ("requires", "provides", "modules", "licence_files", "vendored_sonames", "drop", "keep_source"):
         yield name, changed(package, **{name: (text,)})
-    for name in ("build_env", "notes", "expose"):
+    for name in ("build_env", "notes", "expose", "bundled", "conflicts", "not_hardened", "top_level", "scripts"):
         yield name, changed(package, **{name: (text,)})
+    for extra in package.extras[:1]:
+        for field in ({"name": text}, {"rpm": text}, {"requires": (text,)}, {"provides": (text,)}):
+            yield f"extra {field}", changed(package, extras=(changed_extra(extra, **field), *package.extras[1:]))
+    for entry in package.changelog:
+        yield "changelog", replace(package, changelog=(replace(entry, text=("first", text)), entry))
+    yield "must_have", replace(package, must_have=((text, 1),))
     yield "licence", replace(package, licence=Licence(text, ""))
     yield "build_requires", replace(package, build_requires=(BuildRequire(text, "why"),))
     yield "reason", replace(package, build_requires=(BuildRequire("gcc", text),))
@@ -95,13 +121,31 @@ def mutations(package: Package, text: str) -> Iterator[tuple[str, Package]]:
         yield name, replace(package, installed=(file,))
 
 
-# between them they show every line of both templates
+# between them they show every line of all templates
 COMPILED = replace(CROSSBAR, noarch=False, native="it compiles", drop=("bin/x",), build_env=("A=b",))
 REPACKAGED = replace(NUMPY, service="x", build_requires=CROSSBAR.build_requires, provides=("a = 1", "b"))
+PLAIN = replace(
+    TXAIO,
+    drop=("bin/x",),
+    scripts=("txaio",),
+    licence_in_metadata=False,
+    licence_files=("LICENSE",),
+    installed=(InstalledFile(TXAIO.sources[0].filename, "/etc/txaio/x", 0o644, config=True),),
+)
+NOT_PLAIN = replace(AUTOBAHN, plain=False, service="x", build_env=("A=b",), bundled=("bundled(a) = 1",))
+SYSTEM_WHEEL = replace(SYSTEM_NUMPY, extras=TXAIO.extras, keep_source=("a.py",))
+EVERY_TEMPLATE = {
+    "sdist": COMPILED,
+    "wheel": REPACKAGED,
+    "bundle": BUNDLE,
+    "plain": PLAIN,
+    "system": NOT_PLAIN,
+    "system wheel": SYSTEM_WHEEL,
+}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("package", [COMPILED, REPACKAGED], ids=["sdist", "wheel"])
+@pytest.mark.parametrize("package", EVERY_TEMPLATE.values(), ids=EVERY_TEMPLATE)
 def test_nothing_can_be_injected(
     package: Package, text: str, tmp_path: Path, needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +173,9 @@ def test_nothing_can_be_injected(
 
 
 def sections(spec: str) -> list[str]:
-    return [line for line in spec.replace("%%", "%").splitlines() if SECTION.match(line.lstrip())]
+    """Return the lines that begin sections; of a metapackage's the names are left out."""
+    found = (line for line in spec.replace("%%", "%").splitlines() if SECTION.match(line.lstrip()))
+    return [re.sub(r"(?<= -n) .*", "", line) for line in found]
 
 
 def shell(spec: str) -> list[str]:
@@ -148,9 +194,16 @@ def test_a_value_that_looks_like_a_macro_is_literal() -> None:
     assert "Summary:        Costs 100%%, %%{name} and %%(date)\n" in spec
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_a_spec_is_laid_out_with_care(name: str) -> None:
-    text = render(NODES[NodeId(name)])
+LAID_OUT = {
+    **{name: NODES[NodeId(name)] for name in GOLDEN},
+    **{name: SYSTEM.by_node()[NodeId(name)] for name in GOLDEN_SYSTEM},
+    **EVERY_TEMPLATE,
+}
+
+
+@pytest.mark.parametrize("package", LAID_OUT.values(), ids=LAID_OUT)
+def test_a_spec_is_laid_out_with_care(package: Package) -> None:
+    text = render(package)
     rows = text.splitlines()
     assert text.endswith("\n")
     assert "\n\n\n" not in text
@@ -166,10 +219,12 @@ def test_a_spec_is_laid_out_with_care(name: str) -> None:
     assert len(comments) == len(set(comments))
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_no_line_of_a_description_is_too_long(name: str) -> None:
-    text = render(NODES[NodeId(name)]).split("%description\n")[1].split("\n%prep")[0]
-    assert max(map(len, text.splitlines())) <= 79
+@pytest.mark.parametrize("package", LAID_OUT.values(), ids=LAID_OUT)
+def test_no_line_of_a_description_is_too_long(package: Package) -> None:
+    found = re.finditer(r"^%description[^\n]*\n(.+?)\n\n%(?:package|prep)", render(package), re.MULTILINE | re.DOTALL)
+    descriptions = [match[1] for match in found]
+    assert len(descriptions) == 1 + len(package.extras)
+    assert max(map(len, "\n".join(descriptions).splitlines())) <= 79
 
 
 def test_long_notes_are_wrapped_and_stay_comments() -> None:
@@ -342,7 +397,7 @@ def test_machine_code_is_checked_of_customers_packages_only() -> None:
         assert "elpack_check_hardening" not in render_spec(package, PLAN, PACKAGER, 1)
 
 
-@pytest.mark.parametrize("text", ["'", "a b", "$(id)", "%{x}", "a\n%post", ""])
+@pytest.mark.parametrize("text", ["'", "a b", "$(id)", "%{x}", "a\n%post", "-x", "a/../b", ""])
 def test_a_pattern_that_quotes_cannot_hold_is_refused(text: str) -> None:
     for field in ({"not_hardened": (text,)}, {"must_have": ((text, 1),)}):
         if text or "not_hardened" in field:
