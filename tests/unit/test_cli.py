@@ -309,7 +309,7 @@ def test_check_tells_what_is_wrong_anywhere_and_each_thing_once(
         (("--out", "specs-of-one", "--layout", "bundle"), ["bundle"]),
     ],
 )
-def test_specs_are_written_of_every_layout_or_of_one(
+def test_specs_are_written_of_every_layout_or_of_one(  # noqa: PLR0917 - fixtures
     arguments: tuple[str, ...],
     layouts: list[str],
     invoke: Callable[..., Result],

@@ -13,7 +13,6 @@ import pytest
 from tests.golden.made_up import bundle_of, bundle_plan
 from tests.golden.recorded import GOLDEN, GOLDEN_SYSTEM, PACKAGER, load
 
-from elpack.changelog import Entry
 from elpack.errors import PlanError
 from elpack.model import Layout, Sha256
 from elpack.naming import Evr, RpmVersion
