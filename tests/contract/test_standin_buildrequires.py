@@ -102,17 +102,6 @@ def test_a_wheel_that_was_built_for_its_metadata_is_kept(project: Path) -> None:
     assert (project / "wheels/demo-1-py3-none-any.whl").exists()
 
 
-def test_static_metadata_is_read_without_the_backend(project: Path) -> None:
-    extra = "['b[c]', \"d; python_version<'3' or os_name=='posix'\"]"
-    more = f"dependencies = ['a==1.*']\noptional-dependencies = {{ x = {extra} }}"
-    (project / "pyproject.toml").write_text(PROJECT.format(requires="pytest>=1", more=more))
-    found = ["(p(a) >= 1 with p(a) < 2)", "p(b)", "p(b[c])", "p(d)"]
-    assert lines(project, "-p", "-x", "x") == [*BUILD, *found]
-    assert lines(project, "-p") == [*BUILD, found[0]]
-    (project / "pyproject.toml").write_text(PROJECT.format(requires="pytest", more="dynamic = ['dependencies']"))
-    assert "cannot read dynamic dependencies" in ask(project, "-p").stderr
-
-
 def test_what_is_not_installed_ends_the_pass(project: Path) -> None:
     (project / "pyproject.toml").write_text(PROJECT.format(requires="not-there", more=""))
     assert lines(project) == ["p(not-there)"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,16 +58,22 @@ def expand(needs: Callable[..., None], tmp_path: Path) -> Callable[..., str]:
         ("%{_sysusersdir}", "/usr/lib/sysusers.d"),
         ("%{_tmpfilesdir}", "/usr/lib/tmpfiles.d"),
         ("%{_localstatedir} %{_sharedstatedir}", "/var /var/lib"),
-        ("%{python3_pkgversion}", "3.11"),
-        ("%{__python3} %{python3}", "/usr/bin/python3.11 /usr/bin/python3.11"),
+        ("%{python3_pkgversion}", "3"),
+        ("%{__python3} %{python3}", "/usr/bin/python3 /usr/bin/python3"),
         ("%{py_dist_name Foo__Bar.baz}", "foo-bar-baz"),
-        ("%{py3_dist Foo_Bar b.C}", "python3.11dist(foo-bar) python3.11dist(b-c)"),
-        ("%{?_py3_shebang_s}%{?py3_shebang_flags}", "ss"),
-        ("%{pyproject_wheeldir}", "/b/pyproject-wheeldir"),
+        ("%{py_dist_name Foo[Bar_x]}", "foo[bar-x]"),
+        ("%{py3_dist Foo_Bar b.C[d]}", "python3dist(foo-bar) python3dist(b-c[d])"),
+        ("%{py3_shbang_opts}%{?py3_shebang_flags}", "-ss"),
+        ("%global py3_shbang_opts -Es\n%{?py3_shebang_flags}", "Es"),
+        ("%{_pyproject_wheeldir}", "/b/pyproject-wheeldir"),
+        ("%{_pyproject_builddir}", "/b/.pyproject-builddir"),
+        ("%{python_wheel_dir}", "/usr/share/python3-wheels"),
         ("%{_enable_debug_packages}%{_debugsource_packages}%{_debuginfo_subpackages}", "111"),
         ("%{source_date_epoch_from_changelog}", "1"),
         ("%{_dbpath}", "/var/lib/rpm"),
-        ("%{pycached /x/a.py}", "/x/a.py\n/x/__pycache__/a.cpython-*.pyc"),
+        ("%{pycached /x/a.py}", "/x/a.py\n/x/__pycache__/a.cpython-3*{,.opt-?}.pyc"),
+        ("%{pycached /python3.11/a.py}", "/python3.11/a.py\n/python3.11/__pycache__/a.cpython-311{,.opt-?}.pyc"),
+        ("%{__arch_install_post} %{_docdir_fmt}", "/usr/lib/rpm/check-buildroot %{NAME}"),
         ("%{?systemd_postun:there}%{?sysusers_requires_compat}", "thereRequires(pre): shadow-utils"),
     ],
 )
@@ -92,9 +100,66 @@ def test_the_interpreter_is_asked(expand: Callable[..., str], macro: str, code: 
     assert expand(f"%{{{macro}}}", __python3=sys.executable) == expected
 
 
-def test_site_packages_move_with_the_prefix(expand: Callable[..., str]) -> None:
-    text = "%global _prefix /opt/crossbar\n%{python3_sitelib}"
-    assert expand(text, __python3=sys.executable).startswith(f"/opt/crossbar/lib/python{VERSION}/")
+@pytest.mark.parametrize(("macro", "path"), [("python3_sitelib", "purelib"), ("python3_sitearch", "platlib")])
+def test_site_packages_stay_where_the_interpreter_has_them(expand: Callable[..., str], macro: str, path: str) -> None:
+    text = f"%global _prefix /opt/crossbar\n%{{{macro}}}"
+    asked = [sys.executable, "-Ic", f"import sysconfig; print(sysconfig.get_path({path!r}))"]
+    expected = subprocess.run(asked, check=True, text=True, capture_output=True).stdout.strip()
+    assert expand(text, __python3=sys.executable) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["pyproject_wheeldir", "python3_cache_tag", "_py3_shebang_s", "_py3_shebang_P", "py3_test_envvars"]
+)
+def test_names_that_el9_lacks_are_not_there(expand: Callable[..., str], name: str) -> None:
+    assert expand(f"%{{?{name}:there}}") == ""
+
+
+def test_the_spec_alone_says_which_python_is_meant() -> None:
+    macros = "".join(path.read_text() for path in FILES.glob("*/usr/lib/rpm/macros.d/*"))
+    assert re.findall(r"(?m)^%python3_pkgversion\s+(.*)$", macros) == ["3"]
+    packages = tomllib.loads((FILES.parent / "packages.toml").read_text())["rpm"]
+    assert packages["python3.11-devel"]["provides"] == ["python3.11-rpm-macros"]
+
+
+def test_an_import_check_follows_the_shebang_flags(expand: Callable[..., str]) -> None:
+    assert "/usr/bin/python3 -s " in expand("%py3_check_import a")
+    assert "/usr/bin/python3  /" in expand("%undefine py3_shebang_flags\n%py3_check_import a").replace("\\\n", "")
+
+
+def test_pytest_has_the_versions_name(expand: Callable[..., str]) -> None:
+    assert expand("%pytest -k x").endswith("/usr/bin/pytest -k x")
+    versioned = expand(f"%global python3_pkgversion {VERSION}\n%pytest", __python3=sys.executable)
+    assert versioned.endswith(f"/usr/bin/pytest-{VERSION}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%py_provides python3.11-y", ["Provides: python3.11-y = 1-2"]),
+        ("%py_provides python3.11-y 4", ["Provides: python3.11-y = 4"]),
+        (
+            "%py_provides python3-y",
+            [
+                "Provides: python3-y = 1-2",
+                "Provides: python3.9-y = 1-2",
+                "Provides: python-y = 1-2",
+                "Obsoletes: python39-y < 1-2",
+            ],
+        ),
+        ("%python_provide python3.11-y", []),
+        (
+            "%python_provide python3-y",
+            ["Provides: python3.9-y = 1-2", "Provides: python-y = 1-2", "Obsoletes: python-y < 1-2"],
+        ),
+        (
+            "%python_provide python3.9-y",
+            ["Provides: python-y = 1-2", "Provides: python3-y = 1-2", "Obsoletes: python-y < 1-2"],
+        ),
+    ],
+)
+def test_other_names_are_those_of_el9s_own_python(expand: Callable[..., str], text: str, expected: list[str]) -> None:
+    assert expand(text, name="x", version="1", release="2").splitlines() == expected
 
 
 def test_the_compiler_flags_harden(expand: Callable[..., str]) -> None:
@@ -147,29 +212,32 @@ def test_pyproject_macros_call_the_helper(expand: Callable[..., str]) -> None:
     assert expand("%{pyproject_save_files a b +auto}", __python3=sys.executable).endswith("-- a b +auto")
     assert "import -f " in expand("%{pyproject_check_import -t}", __python3=sys.executable)
     assert "-t" in expand("%{pyproject_check_import -t}", __python3=sys.executable).split()
-    assert 'buildrequires "python3.11dist" "/b/pyproject-wheeldir" -R' in expand(
+    assert 'buildrequires "python3dist" "/b/pyproject-wheeldir" -R' in expand(
         "%{pyproject_buildrequires -R}", _builddir="/b"
     )
-    assert expand("%py_provides python3.11-y", name="x", version="1", release="2") == "Provides: python3.11-y = 1-2"
+
+
+def test_the_wheel_macro_gives_a_compiler_what_el9s_does(expand: Callable[..., str]) -> None:
+    lines = expand("%pyproject_wheel", _builddir="/b", __global_ldflags="-Wl,x").splitlines()
+    assert lines[0] == 'mkdir -p "/b/.pyproject-builddir"'
+    assert lines[1].startswith('CFLAGS="${CFLAGS:-${RPM_OPT_FLAGS}}" LDFLAGS="${LDFLAGS:--Wl,')
+    assert not [name for name in ("CXXFLAGS=", "CC=", "CXX=") if f" {name}" in " ".join(lines)]
 
 
 def test_extras_become_metapackages(expand: Callable[..., str]) -> None:
     given = {"version": "1", "release": "2"}
-    text = expand("%python_extras_subpkg -n foo -i /x.dist-info -a one two,three", **given)
+    text = expand("%python_extras_subpkg -n foo -i /x.dist-info one two,three", **given)
     assert [line for line in text.splitlines() if line.startswith(("%package", "Requires", "%files", "%ghost"))] == [
         line
         for extra in ("one", "two", "three")
         for line in (f"%package -n foo+{extra}", "Requires: foo = 1-2", f"%files -n foo+{extra}", "%ghost /x.dist-info")
     ]
-    assert text.count("BuildArch: noarch") == 3
     assert "%files" not in expand("%python_extras_subpkg -n foo -F one", **given)
     ours = expand("%pyproject_extras_subpkg -n foo one", name="foo", _builddir="/b", **given)
     assert "%files -n foo+one -f /b/foo-1-2.x86_64-pyproject-ghost-distinfo" in ours
 
 
-@pytest.mark.parametrize(
-    "options", ["-i /x one", "-n foo one", "-n foo -i /x", "-n foo -i /x -F one", "-n f -F -a -A o"]
-)
+@pytest.mark.parametrize("options", ["-i /x one", "-n foo one", "-n foo -i /x", "-n foo -i /x -F one", "-n f -F -a o"])
 def test_an_extras_subpackage_that_is_not_clear_is_refused(expand: Callable[..., str], options: str) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         expand(f"%python_extras_subpkg {options}", version="1", release="2")
@@ -181,6 +249,9 @@ def test_systemd_scriptlets(expand: Callable[..., str]) -> None:
     assert "try-restart a.service" in expand("%systemd_postun_with_restart a.service")
     assert "daemon-reload" not in expand("%systemd_postun a.service")
     assert "Requires(preun): systemd" in expand("%{?systemd_requires}")
+    for macro in ("post", "preun", "postun", "postun_with_restart"):
+        with pytest.raises(subprocess.CalledProcessError):
+            expand(f"%systemd_{macro}")
 
 
 def test_cmake_configures_builds_and_installs(expand: Callable[..., str]) -> None:
@@ -258,12 +329,15 @@ def test_byte_code_fits_the_clamped_source(tmp_path: Path) -> None:
 
 def test_sysusers_become_accounts(tmp_path: Path) -> None:
     conf = tmp_path / "x.conf"
-    conf.write_text('# comment\n\ng wamp 900\nu crossbar - "Crossbar\'s router" /var/lib/crossbar\nm crossbar wamp\n')
-    lines = script(SYSUSERS, str(conf)).stdout.splitlines()
-    assert lines[0] == "getent group 'wamp' >/dev/null || groupadd -f -g 900 -r 'wamp'"
-    assert lines[1] == "getent group 'crossbar' >/dev/null || groupadd -f -r 'crossbar'"
+    user = 'u crossbar - "Crossbar\'s router" /var/lib/crossbar'
+    conf.write_text(f"# comment\n; too\n\ng wamp 900\n{user}\nm crossbar wamp\nu n 7:wamp\n")
+    *lines, numbered = script(SYSUSERS, str(conf)).stdout.splitlines()
+    assert lines[0] == "getent group 'wamp' >/dev/null || groupadd -f -g 900 -r 'wamp' || :"
+    assert lines[1] == "getent group 'crossbar' >/dev/null || groupadd -r 'crossbar' || :"
     assert "useradd -r -g 'crossbar' -d '/var/lib/crossbar' -s '/usr/sbin/nologin' -c 'Crossbars router'" in lines[2]
     assert lines[-1].startswith("usermod -a -G 'wamp' 'crossbar'")
+    assert "useradd -r $(getent passwd 7 >/dev/null || echo -u 7) -g 'wamp'" in numbered
+    assert all(line.endswith("|| :") for line in [*lines, numbered])
 
 
 def python(path: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -290,6 +364,8 @@ def test_python_shebangs_are_fixed(tmp_path: Path, before: str, after: str) -> N
 def test_an_import_check_that_checks_nothing_fails(tmp_path: Path) -> None:
     (tmp_path / "modules").write_text("json\njson.decoder\n")
     assert python(PYTHON_MACROS, "import", "-f", "modules", "-t", cwd=tmp_path).stdout == "Check import: json\n"
+    several = python(PYTHON_MACROS, "import", "csv,re", "ast", cwd=tmp_path).stdout
+    assert several.splitlines() == [f"Check import: {name}" for name in ("csv", "re", "ast")]
     assert "would check nothing" in python(PYTHON_MACROS, "import", "-f", "modules", "-e", "json*", cwd=tmp_path).stderr
     assert python(PYTHON_MACROS, "import", "no_such_module", cwd=tmp_path).returncode == 1
 
@@ -329,37 +405,92 @@ def test_the_backend_is_called_once(project: Path) -> None:
     assert (project / "out/demo-1-py3-none-any.whl").exists()
 
 
-def test_saved_files_are_listed_with_licences_and_languages(tmp_path: Path) -> None:
-    site = "/usr/lib/python3.11/site-packages"
-    names = [
-        "pkg/__init__.py",
-        "pkg/a.py",
-        "pkg/x.abi3.so",
-        "pkg/locale/de/LC_MESSAGES/p.mo",
-        "one.py",
-        "other/__init__.py",
-    ]
-    names += ["demo-1.dist-info/METADATA", "demo-1.dist-info/licenses/LICENSE"]
-    (tmp_path / "record").write_text(json.dumps([[f"{site}/{name}" for name in names] + ["/usr/bin/demo"]]))
+SITE = "/usr/lib/python3.11/site-packages"
+INFO = f"{SITE}/demo-1.dist-info"
+TAG = f"cpython-{sys.version_info[0]}{sys.version_info[1]}"
+COMPILED = f"{TAG}{{,.opt-?}}.pyc"
 
-    def save(*globs: str) -> subprocess.CompletedProcess[str]:
-        paths = ("--record", "record", "--sitelib", site, "--sitearch", site, "--prefix", "/usr")
-        out = ("--files", "files", "--modules", "modules", "--")
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a call of %pyproject_save_files for a dist with these files, which must be in `tmp_path`."""
+    metadata = tmp_path / f"{INFO}/METADATA".lstrip("/")
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Name: demo\nLicense-File: LICENSE\nLicense-File: legal/COPYING\n")
+
+    def call(names: list[str], *globs: str, dists: int = 1) -> subprocess.CompletedProcess[str]:
+        files = [name if name.startswith("/") else f"{SITE}/{name}" for name in names]
+        (tmp_path / "record").write_text(json.dumps([{"info": INFO, "files": files}] * dists))
+        paths = ("--root", str(tmp_path), "--record", "record", "--sitelib", SITE, "--sitearch", SITE)
+        out = ("--prefix", "/usr", "--files", "files", "--modules", "modules", "--")
         return python(PYPROJECT, "save-files", *paths, *out, *globs, cwd=tmp_path)
 
-    assert save("pkg", "o?e").returncode == 0
-    tag = f"cpython-{sys.version_info[0]}{sys.version_info[1]}"
+    return call
+
+
+def test_saved_files_are_listed_one_by_one(tmp_path: Path, save: Callable[..., object]) -> None:
+    names = ["pkg/__init__.py", "pkg/sub/x.abi3.so", "pkg/_a.py", "pkg/a b%.txt", "pkg/locale/de_AT/LC_MESSAGES/p.mo"]
+    save([*names, "pkg/__pycache__/a.pyc", "one.py", "_two.so", "other/__init__.py", "stray.pth"], "pkg", "o?e", "_*")
     assert (tmp_path / "files").read_text().splitlines() == [
-        f"{site}/__pycache__/one.{tag}*.pyc",
-        f"%dir {site}/demo-1.dist-info",
-        f"{site}/demo-1.dist-info/METADATA",
-        f"%license {site}/demo-1.dist-info/licenses/LICENSE",
-        f"{site}/one.py",
-        f"{site}/pkg",
-        f"%lang(de) {site}/pkg/locale/de/LC_MESSAGES/p.mo",
+        f"{SITE}/__pycache__/one.{COMPILED}",
+        f"{SITE}/_two.so",
+        f"{SITE}/one.py",
+        f"%dir {SITE}/pkg",
+        f"{SITE}/pkg/__init__.py",
+        f"%dir {SITE}/pkg/__pycache__",
+        f"{SITE}/pkg/__pycache__/__init__.{COMPILED}",
+        f"{SITE}/pkg/__pycache__/_a.{COMPILED}",
+        f"{SITE}/pkg/_a.py",
+        f'"{SITE}/pkg/a b%%%%%%%%.txt"',
+        f"%dir {SITE}/pkg/locale",
+        f"%dir {SITE}/pkg/locale/de_AT",
+        f"%dir {SITE}/pkg/locale/de_AT/LC_MESSAGES",
+        f"%lang(de) {SITE}/pkg/locale/de_AT/LC_MESSAGES/p.mo",
+        f"%dir {SITE}/pkg/sub",
+        f"{SITE}/pkg/sub/x.abi3.so",
     ]
-    assert (tmp_path / "modules").read_text().split() == ["one", "pkg", "pkg.a", "pkg.x"]
-    assert save("+auto").returncode == 0
-    assert "/usr/bin/demo" in (tmp_path / "files").read_text().split()
-    assert "no module matches typo" in save("pkg", "typo").stderr
-    assert "not a module name" in save("-l", "pkg").stderr
+    assert (tmp_path / "modules").read_text().split() == ["one", "pkg", "pkg.sub", "pkg.sub.x"]
+
+
+def test_only_the_metadata_marks_licences(tmp_path: Path, save: Callable[..., object]) -> None:
+    info = "demo-1.dist-info"
+    files = ["METADATA", "COPYING", "licenses/LICENSE", "licenses/NOTICE", "licenses/legal/COPYING"]
+    save([f"{info}/{name}" for name in files], "*")
+    assert (tmp_path / "files").read_text().splitlines() == [
+        f"%dir {INFO}",
+        f"{INFO}/COPYING",
+        f"{INFO}/METADATA",
+        f"%dir {INFO}/licenses",
+        f"%license {INFO}/licenses/LICENSE",
+        f"{INFO}/licenses/NOTICE",
+        f"%dir {INFO}/licenses/legal",
+        f"%license {INFO}/licenses/legal/COPYING",
+    ]
+    assert (tmp_path / "modules").read_text() == ""
+
+
+def test_auto_adds_what_is_no_module(tmp_path: Path, save: Callable[..., object]) -> None:
+    other = ["/usr/bin/demo", "/usr/share/locale/de/LC_MESSAGES/d.mo", "/usr/share/man/man1/demo.1.gz"]
+    save(["pkg/a.py", "stray.pth", *other], "+auto")
+    assert (tmp_path / "files").read_text().splitlines() == [
+        "/usr/bin/demo",
+        f"{SITE}/stray.pth",
+        "%lang(de) /usr/share/locale/de/LC_MESSAGES/d.mo",
+        "/usr/share/man/man1/demo.1*",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "globs", "message"),
+    [
+        (["pkg/a.py"], ["pkg", "typo"], "no module matches typo"),
+        ([], ["pkg"], "no module matches pkg"),
+        (["pkg/a.py"], ["-l", "pkg"], "not a module name or glob: -l"),
+        (["pkg/a.py"], ["pkg.a"], "not a module name or glob: pkg.a"),
+    ],
+)
+def test_what_cannot_be_saved_is_said(
+    save: Callable[..., subprocess.CompletedProcess[str]], names: list[str], globs: list[str], message: str
+) -> None:
+    assert message in save(names, *globs).stderr
+    assert "put 2 dists below" in save(["pkg/a.py"], "pkg", dists=2).stderr

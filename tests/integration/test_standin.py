@@ -58,7 +58,8 @@ PyMODINIT_FUNC PyInit__x(void) {
 SPEC = """
 %global python3_pkgversion 3.11
 %{?private:%global _prefix /opt/demo}
-%{?private:%global python3_sitearch /opt/demo/lib/python3.11/site-packages}
+%{?private:%global python3_sitelib /opt/demo/lib/python3.11/site-packages}
+%{?private:%global python3_sitearch %{python3_sitelib}}
 Name: python3.11-demo
 Version: 1.0
 Release: 1%{?dist}
@@ -70,10 +71,13 @@ Trial.
 %prep
 %autosetup -n demo-1.0
 %build
+%set_build_flags
 %pyproject_wheel
 %install
 export PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl)
+%{?private:mkdir -p %{buildroot}%{_prefix}/lib; ln -s lib %{buildroot}%{_prefix}/lib64}
 %pyproject_install
+%{?private:rm %{buildroot}%{_prefix}/lib64}
 unset PYTHONPATH
 # the backend's wheel holds no modes, and find-debuginfo looks at executable files only
 chmod 755 %{buildroot}%{python3_sitearch}/_x*.so
