@@ -198,6 +198,9 @@ def _check_subject(root: Table, release: Release) -> None:
         root.problem(f"{subject}.name", f"{release.application.name} has no entry under [first-party]")
     if release.application.library and root.has("application"):
         root.problem("library", "a release is for an application or for a library", fix="keep one of the two tables")
+    for key in ("asset", "service"):
+        if release.application.library and root.has(key):
+            root.problem(key, "only an application's RPM brings this", fix="leave it out")
     if release.application.library and release.layout is not Layout.SYSTEM:
         root.problem("release.layout", "a library is for everybody's Python", fix='layout = "system"')
     if release.system is not None:

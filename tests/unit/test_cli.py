@@ -192,6 +192,7 @@ def test_json_is_all_that_stdout_gets(invoke: Callable[..., Result]) -> None:
     found = json.loads(result.stdout)
     assert found["release"] == "shop"
     assert found["target"] == {"name": "el9", "python": "3.12", "arch": "x86_64"}
+    assert found["layout"] == "stack"
     own = next(package for package in found["packages"] if package["node"] == "stack/own")
     assert own["rpm"] == {"name": "shop-python3.12-own", "evr": "1.5.0-1.el9", "arch": "noarch"}
     assert own["cached"] is False

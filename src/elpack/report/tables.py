@@ -52,6 +52,7 @@ def plan_json(plan: Plan, cached: Collection[NodeId]) -> dict[str, Any]:
         "release": plan.release,
         "version": plan.version,
         "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
+        "layout": plan.layout,
         "packages": [_package_json(package, plan, cached) for package in plan.packages],
         "notices": list(plan.notices),
     }
