@@ -65,7 +65,7 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         installed=list(_installed(package)),
         own_folders=own_folders(package.installed),
         needs=[_Need.of(nodes[node]) for node in sorted(package.needs)],
-        provides=[Raw(_provide(name)) for name in package.provides],
+        provides=[Raw(text) for text in (*map(_provide, package.provides), *_own_configuration(package))],
         tools=[_Need.of(wait) for wait in waits if wait.role is Role.BUILDROOT],
         imports=[_Need.of(wait) for wait in waits if wait.role is not Role.BUILDROOT],
         runtime=next((one.rpm for one in plan.packages if one.role is Role.RUNTIME), ""),
@@ -177,6 +177,12 @@ def _spelt(path: str) -> str:
 
 def _provide(name: str) -> str:
     return for_spec(name) if " = " in name else f"{for_spec(name)} = %{{version}}-%{{release}}"
+
+
+def _own_configuration(package: Package) -> Iterator[str]:
+    """Yield what rpm has a package with configuration require of itself, where it does not look for Provides."""
+    if package.pinned and not package.noarch and any(file.config for file in package.installed):
+        yield f"config({package.rpm}) = %{{?epoch:%{{epoch}}:}}%{{version}}-%{{release}}"
 
 
 def _purpose(package: Package, plan: Plan) -> str:

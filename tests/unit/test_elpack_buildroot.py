@@ -362,3 +362,40 @@ def test_the_command_line_has_the_options_of_the_macros(tree: Tree, monkeypatch:
     buildroot.main()
     assert files.read_text().splitlines()[-1] == "%license LICENSE"
     assert not os.path.lexists(tree.top / drop)
+
+
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *entries: str) -> Path:
+    """Have `copy` copy what rpm says that installed packages own; return the build root."""
+    answer = argparse.Namespace(stdout="".join(f"{entry}\n" for entry in entries))
+    monkeypatch.setattr(buildroot.subprocess, "run", lambda *_args, **_named: answer)
+    into = tmp_path / "root"
+    files = tmp_path / "files"
+    buildroot.copy(argparse.Namespace(root=str(into), files=str(files), leave_out=["/etc/app"], packages=["app"]))
+    return into
+
+
+def test_what_is_installed_is_copied_as_rpm_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tmp_path / "opt"
+    put(top, {"LICENSE": "MIT", "x y": "x"})
+    (top / "link").symlink_to("LICENSE")
+    entries = (
+        f"128 33188 7 root root {top}/LICENSE",
+        f"0 33188 7 root app {top}/x y",
+        f"0 41471 7 root root {top}/link",
+    )
+    into = copied(tmp_path, monkeypatch, f"0 16877 {EPOCH} root root {top}", *entries, "0 16877 7 root root /etc/app")
+    folder = into / str(top).lstrip("/")
+    assert sorted(path.name for path in folder.iterdir()) == ["LICENSE", "link", "x y"]
+    assert (folder / "link").is_symlink()
+    assert folder.stat().st_mtime == EPOCH
+    assert (tmp_path / "files").read_text().splitlines() == [
+        f'%attr(0755, root, root) %dir "{top}"',
+        f'%attr(0644, root, root) %license "{top}/LICENSE"',
+        f'"{top}/link"',
+        f'%attr(0644, root, app) "{top}/x y"',
+    ]
+
+
+def test_documentation_that_was_not_installed_cannot_be_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"app\.1 is not in the build root"):
+        copied(tmp_path, monkeypatch, f"2 33188 7 root root {tmp_path}/app.1")

@@ -284,6 +284,16 @@ def test_a_service_in_a_wheel_is_installed_as_well() -> None:
     assert "/usr/bin/crossbar" in rows
 
 
+def test_configuration_beside_machine_code_is_offered_as_rpm_requires_it() -> None:
+    # looking for requirements, rpm finds config(x) for x itself; looking for Provides, which would offer it, is off
+    files = tuple(replace(file, source=NUMPY.sources[0].filename) for file in CROSSBAR.installed if file.config)
+    offer = f"Provides:       config({NUMPY.rpm}) = %{{?epoch:%{{epoch}}:}}%{{version}}-%{{release}}"
+    assert offer in lines(changed(NUMPY, installed=files))
+    assert "AutoProv:       no" in lines(NUMPY)
+    for silent in (NUMPY, CROSSBAR):  # no configuration; nothing is looked for
+        assert "config(crossbar" not in render(silent)
+
+
 def test_only_folders_that_nobody_else_owns_belong_to_the_package() -> None:
     destinations = (
         "/etc/app/conf.d/a.conf",

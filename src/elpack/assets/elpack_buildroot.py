@@ -287,6 +287,8 @@ def copy(options: argparse.Namespace) -> None:
         if is_folder:
             into.mkdir(exist_ok=True)
             times[into] = int(mtime)
+        elif not os.path.lexists(path):
+            sys.exit(f"elpack: {path} is not in the build root; were packages installed without documentation there?")
         elif not os.path.lexists(into):
             shutil.copy2(path, into, follow_symlinks=False)
         owned = "" if stat.S_ISLNK(int(mode)) else f"%attr({stat.S_IMODE(int(mode)):04o}, {user}, {group}) "

@@ -84,7 +84,8 @@ class BwrapBuilder:
     def _add(self, root: CleanRoot, jobs: Sequence[BuildJob], requires: Sequence[str]) -> None:
         words = [word for require in requires for word in installable(require)]
         try:
-            self._all().install(root.path, words, _root_log(jobs[0]), _names(jobs))
+            # a bundle copies all of what its parts install
+            self._all().install(root.path, words, _root_log(jobs[0]), _names(jobs), docs=True)
         except BuildError as error:
             raise self._unsatisfied(jobs, error.problems) from error
 

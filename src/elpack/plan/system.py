@@ -96,6 +96,8 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         package = with_changelog(inputs, package, dist.version)
     requirements = applicable(facts.metadata.requires_dist, inputs.target.marker_environment())
     drop, kept = (tuple(entry.value for entry in entries) for entries in (override.drop, override.keep_source))
+    # what a build hook compiles lies where the hook likes it
+    plain = _plain(facts) and not package.native and not kept
     return replace(
         package,
         node=system_node(dist.name),
@@ -111,8 +113,8 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         provides=release.application.provides if application else (),
         script_suffix="" if application else f"-{inputs.target.python}",
         top_level=facts.modules if isinstance(facts, SdistFacts) else (),
-        scripts=_scripts(facts, drop) if _plain(facts) and not kept else (),
-        plain=_plain(facts) and not kept,
+        scripts=_scripts(facts, drop) if plain else (),
+        plain=plain,
         drop=drop,
         keep_source=kept,
         notes=override_notes(override),

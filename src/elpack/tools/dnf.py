@@ -52,9 +52,15 @@ class Dnf:
     failure: type[ElpackError] = InstallError
     runner: Runner = run
 
-    def install(self, root: Path, packages: Iterable[str], log: Path, where: str = "") -> Transaction:
-        """Install packages or anything that a Requires may say. `where` names the culprit in an error."""
-        return self._transact(root, ("install", *packages), log, where)
+    def install(
+        self, root: Path, packages: Iterable[str], log: Path, where: str = "", *, docs: bool = False
+    ) -> Transaction:
+        """Install packages or anything that a Requires may say, maybe with their documentation.
+
+        `where` names the culprit in an error.
+        """
+        options = ("--setopt=tsflags=",) if docs else ()
+        return self._transact(root, (*options, "install", *packages), log, where)
 
     def remove(self, root: Path, packages: Iterable[str], log: Path, where: str = "") -> Transaction:
         """Remove packages, and what was installed for their sake only."""
