@@ -94,7 +94,7 @@ def all_of(expressions: Iterable[str]) -> str:
 
 
 def _terms(expression: str) -> list[str]:
-    """Split an expression at its outermost ANDs; what is a choice between licences stays together, in brackets."""
+    """Split an expression at its ANDs; what is a choice between licences stays together, in brackets."""
     terms, depth = [""], 0
     for word in expression.replace("(", " ( ").replace(")", " ) ").split():
         if depth == 0 and word == "OR":
@@ -104,7 +104,8 @@ def _terms(expression: str) -> list[str]:
             continue
         depth += {"(": 1, ")": -1}.get(word, 0)
         terms[-1] += f" {word}"
-    return [term.strip().replace("( ", "(").replace(" )", ")") for term in terms if term.strip()]
+    plain = [term.strip().replace("( ", "(").replace(" )", ")") for term in terms if term.strip()]
+    return [part for term in plain for part in (_terms(term[1:-1]) if term.startswith("(") else [term])]
 
 
 def _try_spdx(text: str) -> str:

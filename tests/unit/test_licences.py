@@ -14,6 +14,7 @@ from elpack.licences import (
     BY_NAME,
     BY_SPDX_TEXT,
     _plain,
+    all_of,
     doubt_about,
     licence_of,
     spdx,
@@ -254,3 +255,54 @@ def test_no_classifier_that_pep_639_calls_ambiguous_decides() -> None:
         "GNU Library or Lesser General Public License (LGPL)",
     ]
     assert [name for name in ambiguous if licence_of(_metadata("", "", OSI + name), None)] == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        ((), ""),
+        (("MIT",), "MIT"),
+        (("Zlib", "MIT", "MIT"), "MIT AND Zlib"),
+        (("MIT AND Apache-2.0", "Apache-2.0 AND Zlib"), "Apache-2.0 AND MIT AND Zlib"),
+        (("MIT OR Apache-2.0", "MIT"), "(MIT OR Apache-2.0) AND MIT"),
+        (("MIT OR Apache-2.0", "(MIT OR Apache-2.0)"), "(MIT OR Apache-2.0)"),
+        (("MIT AND (BSD-3-Clause OR NCSA)",), "(BSD-3-Clause OR NCSA) AND MIT"),
+        (("(MIT AND Zlib)", "((MIT))"), "MIT AND Zlib"),
+        # AND binds closer than OR
+        (("MIT AND Zlib OR Apache-2.0",), "(MIT AND Zlib OR Apache-2.0)"),
+        (("GPL-3.0-or-later WITH GCC-exception-3.1", "MIT"), "GPL-3.0-or-later WITH GCC-exception-3.1 AND MIT"),
+    ],
+)
+def test_the_licence_of_a_whole(parts: tuple[str, ...], whole: str) -> None:
+    assert all_of(parts) == whole
+    assert all_of(parts[::-1]) == whole
+    if whole:
+        assert spdx(whole) == whole
+        assert all_of((whole,)) == whole
+
+
+NAMES = ("MIT", "Zlib", "ISC", "0BSD")
+EXPRESSIONS = st.recursive(
+    st.sampled_from(NAMES),
+    lambda inner: (
+        st.builds("({} {} {})".format, inner, st.sampled_from(["AND", "OR"]), inner)
+        | st.builds("{} AND {}".format, inner, inner)
+        | st.builds("{} OR {}".format, inner, inner)
+    ),
+    max_leaves=6,
+)
+
+
+def _grants(expression: str, accepted: set[str]) -> bool:
+    """Tell whether who accepts these licences may use what has this expression."""
+    words = expression.replace("(", " ( ").replace(")", " ) ").split()
+    python = [{"AND": "and", "OR": "or"}.get(word, word if word in "()" else str(word in accepted)) for word in words]
+    return bool(eval(" ".join(python)))  # noqa: S307 - of the words above
+
+
+@given(st.lists(EXPRESSIONS, min_size=1, max_size=4))
+def test_the_licence_of_a_whole_asks_for_what_all_parts_ask_for(parts: list[str]) -> None:
+    whole = all_of(parts)
+    for chosen in range(1 << len(NAMES)):
+        accepted = {name for bit, name in enumerate(NAMES) if chosen >> bit & 1}
+        assert _grants(whole, accepted) == all(_grants(part, accepted) for part in parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from elpack.errors import Problem
@@ -96,21 +95,15 @@ def build_with_another(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
         return
     closure = {dist.name: dist.version for dist in inputs.selection.dists}
     for who, text in _build_requirements(inputs):
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        name = canonicalize_name(requirement.name)
-        have = None if name in _accepted(inputs, who) else closure.get(name)
-        marker = requirement.marker
-        if marker is not None and not marker.evaluate({**inputs.target.marker_environment(), "extra": ""}):
-            continue
-        if have is not None and not requirement.specifier.contains(have, prereleases=True):
-            yield Problem(
-                f"is built with {requirement}, the closure has {have}",
-                where=str(who),
-                fix="lock for a version that serves both, or take layout stack",
-            )
+        for requirement in applicable((text,), inputs.target.marker_environment()):
+            name = canonicalize_name(requirement.name)
+            have = None if name in _accepted(inputs, who) else closure.get(name)
+            if have is not None and not requirement.specifier.contains(have, prereleases=True):
+                yield Problem(
+                    f"is built with {requirement}, the closure has {have}",
+                    where=str(who),
+                    fix="lock for a version that serves both, or take layout stack",
+                )
 
 
 def _accepted(inputs: Inputs, name: NormalizedName) -> frozenset[str]:
