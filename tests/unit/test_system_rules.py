@@ -93,9 +93,11 @@ def built_with(*requires: str, overrides: dict[str, str] | None = None, layout: 
 
 
 def test_a_build_requirement_that_the_closure_holds_in_another_version() -> None:
-    assert built_with("lib>=1", "hatchling>=99") == [
-        "own: is built with lib>=1, the closure has 0.9\n  fix: lock for a version that serves both, or take layout stack"
-    ]
+    (message,) = built_with("lib>=1", "hatchling>=99")
+    assert message == (
+        "own: is built with lib>=1, the closure has 0.9\n"
+        "  fix: lock for a version that serves both, or take layout stack"
+    )
 
 
 @pytest.mark.parametrize(
