@@ -72,7 +72,7 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         extras=package.extras,
         dist_info=Raw("/usr/lib*/python%{python3_pkgversion}/site-packages/*.dist-info"),
         licences=[] if package.licence_in_metadata else _licence_words(package),
-        docs=[name for name in package.readme_files if is_word(name)],
+        docs=[name for name in package.readme_files if is_word(name) and not package.pinned],
         release=plan.release,
         revision=revision,
         packager=packager,

@@ -97,7 +97,7 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     requirements = applicable(facts.metadata.requires_dist, inputs.target.marker_environment())
     drop, kept = (tuple(entry.value for entry in entries) for entries in (override.drop, override.keep_source))
     # what a build hook compiles lies where the hook likes it
-    plain = _plain(facts) and not package.native and not kept
+    plain = _plain(facts) and not (package.native or package.must_have or kept)
     return replace(
         package,
         node=system_node(dist.name),
