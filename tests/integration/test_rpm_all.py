@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.wamp import DISTS, OUTPUT, PROJECT, STANDIN, elpack, in_root, rpms
 from tests.rpmtools import rpmlint
 
 from elpack.builders import Repository
@@ -30,15 +28,13 @@ from elpack.tools.rpm import read_headers
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.integration.wamp import Run
 
 pytestmark = [pytest.mark.root, pytest.mark.integration]
 
-PROJECT = Path(__file__).parents[2]
-OUTPUT = PROJECT / "dist" / "el9-standin" / "x86_64"
-DISTS = 142
 RUNTIME = 1
-TOOLS = ("dnf", "bwrap", "mmdebstrap", "rpmbuild", "createrepo_c", "rpm")
 
 # Other versions than the lock's, as a host may have them for its own use; two of them do not even import.
 HOST_DISTS = {
@@ -46,37 +42,6 @@ HOST_DISTS = {
     "cryptography": ("1.0", 'raise ImportError("the host has its own cryptography")'),
     "numpy": ("1.0", 'raise ImportError("the host has its own numpy")'),
 }
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one `elpack rpm-all` said and left."""
-
-    text: str
-    manifest: dict[str, Any]
-
-    def artefacts(self, kind: str) -> list[dict[str, Any]]:
-        """Return the manifest's entries of a kind."""
-        return [entry for entry in self.manifest["artefacts"] if entry["kind"] == kind]
-
-
-def elpack(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
-    command = (sys.executable, "-m", "elpack", *arguments)
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def rpm_all(needs: Callable[..., None]) -> Run:
-    """Run the main job."""
-    needs(*TOOLS)
-    done = elpack("rpm-all", "--target", "el9-standin", "--builder", "bwrap")
-    assert done.returncode == 0, done.stderr[-6000:]
-    return Run(done.stdout + done.stderr, json.loads((OUTPUT / "manifest.json").read_text()))
-
-
-def rpms() -> list[Path]:
-    return sorted((OUTPUT / "repo").glob("*.rpm"))
 
 
 def test_every_dist_of_the_lock_is_an_rpm_with_a_source_rpm(rpm_all: Run) -> None:
@@ -106,7 +71,7 @@ def test_dnf_installed_the_whole_closure_for_the_name_that_customers_type(rpm_al
 
 def test_a_second_run_does_nothing_and_says_so(rpm_all: Run) -> None:
     before = {path.name: path.stat().st_ino for path in (PROJECT / ".elpack" / "store").glob("*/*/*.rpm")}
-    done = elpack("rpm-all", "--target", "el9-standin", "--builder", "bwrap")
+    done = elpack("rpm-all", *STANDIN)
     assert done.returncode == 0, done.stderr
     assert "nothing to do: all 158 had been built before" in done.stderr
     assert "nothing to do: this very set was installed and smoke-tested before" in done.stderr
@@ -205,8 +170,3 @@ def host_state(root: Path) -> str:
     """Return what rpm knows of the host's own packages, and whether their files are as they were."""
     names = [f"python3.11-{name}" for name in HOST_DISTS]
     return in_root(root, "rpm", "-q", *names) + in_root(root, "rpm", "-V", *names)
-
-
-def in_root(root: Path, *arguments: str) -> str:
-    command = ("bwrap", "--bind", str(root), "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all", *arguments)
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,21 @@
+"""The main job on the real input, once for all tests that look at what it left."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.integration.wamp import OUTPUT, STANDIN, TOOLS, Run, elpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def rpm_all(needs: Callable[..., None]) -> Run:
+    """Run the main job."""
+    needs(*TOOLS)
+    done = elpack("rpm-all", *STANDIN)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return Run(done.stdout + done.stderr, json.loads((OUTPUT / "manifest.json").read_text()))
