@@ -125,11 +125,19 @@ reason = "why"
 [[must-have]]
 path = "app/*.json"
 reason = "why"
+[[not-hardened]]
+path = "*.so"
+reason = "why"
 """
-    case = replace(BUNDLE.instead(replace(APP, native="it compiles")), overrides={"app": override})
+    case = replace(
+        BUNDLE.instead(replace(APP, native="it compiles")),
+        release=RELEASE + "[promises]\ncffi-only = true\n",
+        overrides={"app": override},
+    )
     _, bundle = planned(case)
     assert (bundle.native, bundle.modules, bundle.drop, bundle.build_env) == ("", (), (), ())
     assert (bundle.keep_source, bundle.must_have, bundle.notes, bundle.expose) == ((), (), (), ())
+    assert (bundle.not_hardened, bundle.cffi_only) == ((), False)
     assert not bundle.noarch
     spec = render_spec(bundle, planned(case)[0], "Shop <shop@example.org>", 1)
     for word in ("%elpack_finish", "%check", "%pyproject", "%set_build_flags", "sha256sum"):

@@ -367,7 +367,7 @@ def test_the_command_line_has_the_options_of_the_macros(tree: Tree, monkeypatch:
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *entries: str) -> Path:
     """Have `copy` copy what rpm says that installed packages own; return the build root."""
     answer = argparse.Namespace(stdout="".join(f"{entry}\n" for entry in entries))
-    monkeypatch.setattr(buildroot.subprocess, "run", lambda *_args, **_named: answer)
+    monkeypatch.setattr("subprocess.run", lambda *_args, **_named: answer)
     into = tmp_path / "root"
     files = tmp_path / "files"
     buildroot.copy(argparse.Namespace(root=str(into), files=str(files), leave_out=["/etc/app"], packages=["app"]))

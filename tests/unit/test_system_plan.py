@@ -239,8 +239,10 @@ def test_a_wheel_waits_for_the_macros_and_the_target_s_generators_only() -> None
 def test_build_requirements_are_the_closure_s_where_it_has_them() -> None:
     closure = (own("lib"), lib(), lib(name="hatchling", version="1.20"))
     inputs = case(*closure).inputs()
-    _, packages = planned(inputs)
+    plan, packages = planned(inputs)
     assert "system/hatchling" in packages["system/own"].waits_for
+    assert len(plan.packages) == len(packages)
+    assert packages["system/hatchling"].upstream_version == "1.20"
     assert "buildroot/hatchling" not in packages
     # left to the target it is no package of the closure, so build roots have the build lock's
     _, packages = planned(settled(case(own("hatchling"), *closure[1:]), ships("hatchling", "1.20")))

@@ -120,6 +120,15 @@ def test_what_a_build_requirement_requires_is_in_its_root_as_well() -> None:
     inputs = of.inputs()
     (problem,) = build_with_another(make_plan(inputs), inputs)
     assert str(problem).startswith("hatchling: is built with lib>=1, the closure has 0.9\n")
+    # where the closure has it, its own file is what is there
+    both = replace(of, closure=(*of.closure, Dist("hatchling", "1.20"))).inputs()
+    assert list(build_with_another(make_plan(both), both)) == []
+
+
+def test_a_pre_release_of_the_closure_serves() -> None:
+    inputs = case(own("lib"), replace(LIB, version="1.0rc1")).inputs()
+    inputs = replace(inputs, build_requires={OWN.filename: ("lib>=0.5",)})
+    assert list(build_with_another(make_plan(inputs), inputs)) == []
 
 
 @pytest.mark.parametrize(
