@@ -204,6 +204,9 @@ def _check_subject(root: Table, release: Release) -> None:
     if release.application.library and release.layout is not Layout.SYSTEM:
         root.problem("release.layout", "a library is for everybody's Python", fix='layout = "system"')
     if release.system is not None:
+        if release.layout is not Layout.SYSTEM and release.application.name in release.system.packages:
+            what = f"{release.application.name} is the application of this release, whose layout is {release.layout}"
+            root.problem("system.packages", what, fix='give it a release of its own, with layout = "system"')
         for name in (*release.system.packages, *release.system.extras):
             if name not in own:
                 root.problem("system", f"{name} has no entry under [first-party]")

@@ -18,6 +18,7 @@ packager = "Shop <shop@example.org>"
 TARGETS = """\
 [first-party]
 own = {}
+base = {}
 [first-party.app]
 [targets.el9]
 """
@@ -110,7 +111,7 @@ def test_names_are_normalised_and_sorted() -> None:
     release = system(
         """\
 [system]
-packages = ["Own", "app"]
+packages = ["Own", "Base"]
 [system.extras]
 OWN = ["Zip_Files", "fast"]
 [system.replace]
@@ -124,7 +125,7 @@ run = ["{python}", "-c", "import own"]
     )
     table = release.system
     assert table is not None
-    assert table.packages == ("app", "own")
+    assert table.packages == ("base", "own")
     assert table.extras == {"own": ("fast", "zip-files")}
     assert table.replace == {"py-yaml": "own needs pyyaml 6"}
     assert [step.name for step in table.smoke.steps] == ["import"]
@@ -136,6 +137,13 @@ run = ["{python}", "-c", "import own"]
     ("text", "message"),
     [
         ('[system]\npackages = ["ghost"]\n', "elpack.toml: system: ghost has no entry under [first-party]"),
+        (
+            '[system]\npackages = ["app"]\n',
+            (
+                "elpack.toml: system.packages: app is the application of this release, whose layout is stack\n"
+                '  fix: give it a release of its own, with layout = "system"'
+            ),
+        ),
         ('[system]\npackages = "own"\n', "elpack.toml: system.packages: expected an array, found a string"),
         (
             '[system]\npackages = ["a b"]\n',

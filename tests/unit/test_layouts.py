@@ -67,8 +67,8 @@ def test_what_layout_system_is_for() -> None:
     assert release().system_packages() == ("base", "own")
     assert release(layout="system").system_packages() == ("app",)
     assert release(layout="system", subject=LIBRARY).system_packages() == ("own",)
+    assert release('[system]\npackages = ["own"]\n').system_packages() == ("own",)
     named = '[system]\npackages = ["own", "app"]\n'
-    assert release(named).system_packages() == ("app", "own")
     assert release(named, layout="system").system_packages() == ("app", "own")
 
 

@@ -231,9 +231,7 @@ def test_build_root_packages_live_in_the_interpreter_s_own_folder() -> None:
     assert packages["stack/lib"].prefix == "/opt/shop"
 
 
-@pytest.mark.parametrize(
-    ("version", "text"), [("1.30.0", "1.30"), ("2.0", "2"), ("1.0.5", "1.0.5"), ("3.0a1", "3~a1")]
-)
+@pytest.mark.parametrize(("version", "text"), [("1.30.0", "1.30"), ("2.0", "2"), ("1.0.5", "1.0.5"), ("3.0a1", "3~a1")])
 def test_versions_in_dist_provides(version: str, text: str) -> None:
     assert dist_version(parse_version(version)) == text
 
