@@ -22,7 +22,8 @@ _COMMITTED = (Role.FIRST_PARTY, Role.APPLICATION, Role.BUNDLE)
 def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool) -> int:
     """Write the first-party specs into specs/<target>/, or all of them into `out`; return how many there are.
 
-    The sessions have planned the layouts of one release for one target.
+    The sessions have planned the layouts of one release for one target. Only where they are all of its layouts, a
+    committed spec of none of them belongs to no package; in `out` nothing is taken away.
 
     With `compare` nothing is written. Raises `PlanError` with each committed spec that differs, is missing, or
     belongs to no package any more.
@@ -35,7 +36,8 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
         for package in session.plan.packages
         if package.role in roles
     }
-    old = {path.name: path.read_text() for path in folder.glob("*.spec")} if folder.exists() else {}
+    every = not out and {session.layout for session in sessions} >= set(sessions[0].project.release.layouts)
+    old = {path.name: path.read_text() for path in folder.glob("*.spec") if every or path.name in texts}
     new = () if out else _new_entries(sessions)
     if compare:
         _compare(texts, old, folder, new)
