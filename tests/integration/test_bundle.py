@@ -279,4 +279,4 @@ def test_on_a_running_system_a_switch_restarts_the_service_and_removal_stops_it(
         assert asked("install", "crossbar-bundle") == ["--no-reload preset crossbar.service"]
         assert asked(*BUNDLE_TO_STACK) == ["try-restart crossbar.service"]
         assert asked(*STACK_TO_BUNDLE) == ["try-restart crossbar.service"]
-        assert asked("remove", "crossbar-bundle") == ["--no-reload disable --now --no-warn crossbar.service"]
+        assert asked("remove", "crossbar-bundle") == ["--no-reload disable --now crossbar.service"]
