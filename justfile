@@ -82,5 +82,5 @@ typecheck:
 bench *options:
     python -m benchmarks {{ options }}
 
-# What CI runs
-ci: lint typecheck test rpm-all
+# Every check, then the release
+ci: lint typecheck specs-check test rpm-all
