@@ -94,7 +94,10 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One source package and the one RPM that comes of it. Every decision about it is in here, with its reason."""
+    """One source package, and the RPM that comes of it beside `extras` and debug packages.
+
+    Every decision about it is in here, with its reason.
+    """
 
     node: NodeId
     role: Role
