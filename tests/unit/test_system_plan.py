@@ -105,6 +105,7 @@ def test_what_the_target_ships_and_nobody_needs_is_no_matter() -> None:
     ("requirement", "shipped", "reason"),
     [
         ("lib>=2", ships("lib", "1.9"), "python3.12-lib 1.9 in its appstream; own requires lib>=2"),
+        ("lib[fast]>=1", ships("lib", "1.9"), "python3.12-lib 1.9 in its appstream; own requires lib[fast]>=1"),
         ("lib<2,>1", ships("lib", "2.0"), "python3.12-lib 2.0 in its appstream; own requires lib<2,>1"),
         (
             "lib>=1",

@@ -147,11 +147,7 @@ def _replaced(one: Shipped, inputs: Inputs) -> Problem:
 
 def _unusable(one: Shipped, wanted: list[tuple[NormalizedName, Requirement]], inputs: Inputs) -> Problem | None:
     """Return why the target's package cannot serve the closure, or None when it can."""
-    bad = [
-        f"{name} requires {requirement.name}{requirement.specifier}"
-        for name, requirement in wanted
-        if requirement.specifier and not (one.version and requirement.specifier.contains(one.version, prereleases=True))
-    ]
+    bad = [f"{name} requires {_asked(requirement)}" for name, requirement in wanted if not _serves(one, requirement)]
     if not bad and one.enabled:
         return None
     version = f" {one.version}" if one.version else " in a version that is not known"
@@ -163,6 +159,17 @@ def _unusable(one: Shipped, wanted: list[tuple[NormalizedName, Requirement]], in
         why="the release would have to replace it, and other packages of the target were tested with theirs",
         fix=f'[system.replace] {one.dist} = "the reason", in elpack.toml; or layout = "stack", which replaces nothing',
     )
+
+
+def _serves(one: Shipped, requirement: Requirement) -> bool:
+    """Tell whether the target's package surely meets a requirement. Which extras it has packages for, nobody knows."""
+    known = one.version is not None and requirement.specifier.contains(one.version, prereleases=True)
+    return not requirement.extras and (known or not requirement.specifier)
+
+
+def _asked(requirement: Requirement) -> str:
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{requirement.specifier}"
 
 
 def _rpm_requires(inputs: Inputs, requirements: list[Requirement]) -> tuple[str, ...]:
