@@ -16,6 +16,7 @@ import pytest
 from packaging.licenses import canonicalize_license_expression
 from packaging.version import Version
 from tests.integration.wamp import DISTS, OUTPUT, PROJECT, STANDIN, Run, ask, elpack, in_root, rpms
+from tests.rpmtools import rpmlint
 
 from elpack.builders import Repository
 from elpack.builders.roots import Roots
@@ -67,6 +68,11 @@ def bundle(rpm_all: Run) -> Run:
     done = elpack("rpm-all", *STANDIN, "--layout", "bundle")
     assert done.returncode == 0, done.stderr[-6000:]
     return Run(done.stdout + done.stderr, json.loads((BUNDLE / "manifest.json").read_text()))
+
+
+def test_rpmlint_finds_nothing(bundle: Run) -> None:
+    assert bundle.artefacts("rpm")
+    assert rpmlint(*rpms(BUNDLE / "repo")) == []
 
 
 def tree(paths: list[Path]) -> dict[str, set[str]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.wamp import PROJECT, STANDIN, TOOLS, Run, ask, elpack, in_root, rpms
+from tests.rpmtools import rpmlint
 
 from elpack.builders import Repository
 from elpack.builders.roots import Roots
@@ -83,6 +84,11 @@ def rpm_all(project: Path, output: Path) -> Run:
 @pytest.fixture(scope="module")
 def headers(rpm_all: Run, output: Path) -> dict[str, RpmHeader]:
     return {header.name: header for header in read_headers(rpms(output / "repo"))}
+
+
+def test_rpmlint_finds_nothing(rpm_all: Run, output: Path) -> None:
+    assert rpm_all.artefacts("rpm")
+    assert rpmlint(*rpms(output / "repo"), *sorted((output / "specs").glob("*.spec"))) == []
 
 
 def test_it_was_installed_tried_and_removed(rpm_all: Run, output: Path) -> None:

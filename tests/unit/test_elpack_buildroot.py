@@ -83,6 +83,19 @@ def test_dropped_files_are_gone(tree: Tree) -> None:
     assert listed == ['"/opt/app/bin/keep"']
 
 
+def test_object_files_of_a_build_are_left_out_and_a_wheel_keeps_its_own(tree: Tree) -> None:
+    unlinked = ELF[:16] + (1).to_bytes(2, sys.byteorder) + bytes(46)
+    shared = ELF[:16] + (3).to_bytes(2, sys.byteorder) + bytes(46)
+    put(tree.purelib, {"app/fast.o": unlinked, "app/fast.so": shared, "app/shared.o": shared, "app/text.o": "no code"})
+    assert {line.rpartition("/")[2].rstrip('"') for line in finish(tree, wheel="app.whl") if ".o" in line} == {
+        "fast.o",
+        "shared.o",
+        "text.o",
+    }
+    assert {line.rpartition("/")[2].rstrip('"') for line in finish(tree) if ".o" in line} == {"shared.o", "text.o"}
+    assert (tree.purelib / "app/fast.so").exists()
+
+
 def test_an_override_that_drops_what_is_not_there_is_out_of_date(tree: Tree) -> None:
     with pytest.raises(SystemExit, match="bin/flatc is to be dropped, but is not there"):
         finish(tree, drop=["bin/flatc"])

@@ -23,6 +23,8 @@ NOT_SHIPPED = ("RECORD", "REQUESTED", "direct_url.json")
 LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/.*|(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*)$", re.IGNORECASE)
 UNLISTABLE = re.compile(r'[%"\\\x00-\x1f\x7f]')
 ELF = b"\x7fELF"
+RELOCATABLE = 1
+"""The type of an object file that is not linked yet (ET_REL)."""
 MARKS = ((1 << 1, "%doc"), (1 << 7, "%license"))
 """rpm's flags of files, and how a spec spells them (rpmfiles.h)."""
 
@@ -119,6 +121,8 @@ def finish(options: argparse.Namespace) -> None:
     """Make what is installed fit for an RPM: dropped files gone, modes, shebangs, bytecode, file list."""
     tree = Tree(options.root, options.prefix)
     drop(tree, options.drop)
+    if "wheel" not in options:
+        drop_objects(tree)
     epoch = int(os.environ["SOURCE_DATE_EPOCH"])
     extensions = [normalise(tree, path, epoch) for path in tree.entries() if path.is_file() and not path.is_symlink()]
     if options.native and not any(extensions):
@@ -145,6 +149,16 @@ def drop(tree: Tree, paths: list[str]) -> None:
         for path in site.glob("*.dist-info/INSTALLER"):
             path.write_text("rpm\n")
         for path in list(site.rglob("__pycache__/*.pyc")):
+            path.unlink()
+
+
+def drop_objects(tree: Tree) -> None:
+    """Remove the object files that a build hook left beside the modules it linked of them."""
+    for path in (path for site in tree.sites() for path in sorted(site.rglob("*.o"))):
+        with path.open("rb") as file:
+            head = file.read(18)
+        if head.startswith(ELF) and int.from_bytes(head[16:18], sys.byteorder) == RELOCATABLE:
+            print(f"elpack: left out, an object file: {path.relative_to(tree.top)}")
             path.unlink()
 
 
@@ -204,6 +218,7 @@ def byte_compile(tree: Tree, keep_source: list[str]) -> None:
             prependdir="/",
             # EL's own build root policy makes both kinds below /usr
             optimize=-1 if tree.private else [0, 1],  # type: ignore[arg-type]  # typeshed knows one level only
+            hardlink_dupes=not tree.private,
             invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP,
         )
         if not good:
