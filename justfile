@@ -26,6 +26,7 @@ specs *options:
 # Fail when the committed spec files are not what the plan renders
 specs-check:
     elpack spec --target el9 --arch x86_64 --check
+    elpack spec --target el9 --arch aarch64 --check
     elpack spec --target el9-standin --check
 
 # Resolve the build requirements anew into pylock.build.toml

@@ -279,6 +279,7 @@ class SdistFacts:
     build_requires: PEP 508 requirements of its build system; backend: its PEP 517 backend, and where that lives
     in the tree. native: why the result will hold machine code, empty when it will not, and tools what compiling it
     needs beside the build requirements. modules: top-level names that the installed dist will be imported by.
+    plain: its wheel holds modules, declared scripts and metadata and nothing else, as far as its configuration tells.
     """
 
     filename: str
@@ -295,3 +296,4 @@ class SdistFacts:
     readme_files: tuple[str, ...]
     has_uv_lock: bool
     tools: tuple[BuildTool, ...] = ()
+    plain: bool = False

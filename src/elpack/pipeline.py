@@ -110,6 +110,12 @@ class Session:
         return Layout(self.options.layout)
 
     @property
+    def repository_id(self) -> str:
+        """What dnf calls the repository; a host may have those of two layouts."""
+        release = self.project.release
+        return release.name if self.layout is release.layout else f"{release.name}-{self.layout}"
+
+    @property
     def output(self) -> Path:
         """The folder of this target's results; another layout than the release's own has one inside it."""
         folder = self.workspace.output(self.target)
@@ -199,10 +205,11 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
     delivered = {package.node for package in session.plan.published()}
     results = [result for node, result in sorted(session.results.items()) if node in delivered]
     rpms = [path for result in results for path in result.rpms]
-    srpms = [result.srpm for result in results]
+    # of a bundle's parts as well: they are its source
+    srpms = [result.srpm for node, result in sorted(session.results.items()) if nodes[node].role.at_run_time]
     tools = [result for node, result in sorted(session.results.items()) if node not in delivered]
     debug = debug_packages(session.results)
-    session.repository = publish(rpms, srpms, session.output, session.plan.release, session.plan.target, debug=debug)
+    session.repository = publish(rpms, srpms, session.output, session.repository_id, session.plan.target, debug=debug)
     publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], session.output)
     folder = session.output / "specs"
     shutil.rmtree(folder, ignore_errors=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from elpack.plan.model import InstalledFile, NodeId, Package, Plan, Source
 
+_HASHED = re.compile(r"-[0-9a-f]{8}[.]so")
+_ANY_HASHED = "lib[^/]*-[0-9a-f]{8}[.]so[^/]*"
 _BLANK_LINES = re.compile(r"\n{3,}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -79,7 +81,7 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         python=plan.target.python,
         python_pattern=Raw(pattern(plan.target.python)),
         interpreter=plan.target.interpreter,
-        vendored=Raw("".join(f"{pattern(name)}|" for name in package.vendored_sonames)),
+        vendored=Raw("".join(f"{name}|" for name in _vendored(package))),
         purpose=_purpose(package, plan),
         bundled=[Raw(for_spec(provide)) for provide in package.bundled],
         machine_code=bool(package.native) and package.role.at_run_time,
@@ -183,6 +185,18 @@ def _own_configuration(package: Package) -> Iterator[str]:
     """Yield what rpm has a package with configuration require of itself, where it does not look for Provides."""
     if package.pinned and not package.noarch and any(file.config for file in package.installed):
         yield f"config({package.rpm}) = %{{?epoch:%{{epoch}}:}}%{{version}}-%{{release}}"
+
+
+def _vendored(package: Package) -> list[str]:
+    """Return patterns of the libraries that wheels carry inside.
+
+    auditwheel puts a hash into their names, another one for each architecture; a bundle's spec serves them all.
+    """
+    names = package.vendored_sonames
+    if package.role is not Role.BUNDLE:
+        return [pattern(name) for name in names]
+    hashed = [name for name in names if _HASHED.search(name)]
+    return [*([_ANY_HASHED] if hashed else []), *(pattern(name) for name in names if name not in hashed)]
 
 
 def _purpose(package: Package, plan: Plan) -> str:

@@ -134,6 +134,7 @@ class Dist:
             readme_files=(),
             has_uv_lock=False,
             tools=self.tools,
+            plain=True,
         )
 
 

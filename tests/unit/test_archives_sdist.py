@@ -151,6 +151,36 @@ def test_modules_are_found(tmp_path: Path, files: dict[str, str], modules: tuple
     assert read_sdist(make_sdist(tmp_path, {k: v.encode() for k, v in files.items()}), DIGEST).modules == modules
 
 
+@pytest.mark.parametrize(
+    ("backend", "more", "plain"),
+    [
+        ("hatchling.build", "", True),
+        ("flit_core.buildapi", "", True),
+        ("pdm.backend", "", True),
+        ("poetry.core.masonry.api", "", True),
+        ("uv_build", "", True),
+        ("hatchling_like.build", "", False),
+        ("setuptools.build_meta", "", False),
+        ("setuptools.build_meta:__legacy__", "", False),
+        ("hatchling.build", '[tool.hatch.build.targets.wheel.shared-data]\n"a" = "share/a"', False),
+        ("hatchling.build", '[tool.hatch.build.targets.wheel.force-include]\n"src/py.typed" = "demo/py.typed"', True),
+        ("hatchling.build", '[tool.hatch.build.targets.wheel.force-include]\n"a" = "other/a"', False),
+        ("hatchling.build", '[tool.hatch.build.force-include]\n"a" = "../a"', False),
+        ("hatchling.build", "[tool.hatch.build]\nforce-include = 1", False),
+        ("flit_core.buildapi", '[tool.flit.external-data]\ndirectory = "data"', False),
+        ("pdm.backend", '[tool.pdm.build.wheel-data]\nscripts = ["a"]', False),
+        ("poetry.core.masonry.api", '[tool.poetry]\ninclude = ["a"]', False),
+        ("uv_build", '[tool.uv.build-backend.data]\nscripts = "a"', False),
+    ],
+)
+def test_whether_a_wheel_will_hold_more_than_is_declared(
+    tmp_path: Path, backend: str, more: str, *, plain: bool
+) -> None:
+    text = f'[build-system]\nrequires = []\nbuild-backend = "{backend}"\n{more}\n'
+    facts = read_sdist(make_sdist(tmp_path, {"pyproject.toml": text.encode(), "demo/__init__.py": b""}), DIGEST)
+    assert facts.plain is plain
+
+
 def test_licence_and_readme_files(tmp_path: Path) -> None:
     names = ["LICENSE.txt", "copying", "AUTHORS", "NOTICE", "README.md", "docs/LICENSE", "LICENCE-MIT"]
     files = dict.fromkeys(names, b"")

@@ -179,7 +179,8 @@ def test_a_switch_keeps_the_service_enabled_and_starts_it_anew() -> None:
         preun = spec.partition("\n%preun\n")[2].partition("\n\n")[0].splitlines()
         assert preun[1:] == [f"if ! rpm --quiet -q {other}; then", "%systemd_preun app.service", "fi"]
         postun = spec.partition("\n%postun\n")[2].partition("\n\n")[0]
-        assert f"rpm --quiet -q {other}; then\n    systemctl try-restart app.service" in postun
+        assert "[ -e %{_unitdir}/app.service ]; then\n    systemctl try-restart app.service" in postun
+        assert "Requires(preun): rpm\n" in spec
 
 
 def test_a_bundle_breaks_no_rule_that_its_stack_keeps() -> None:
@@ -194,3 +195,12 @@ def test_a_bundle_of_an_application_without_a_file_is_left_to_the_checks() -> No
     assert "bundle" not in plan.by_node()
     assert plan.published() == ()
     assert [rule for rule in RULES if list(rule(plan, case.inputs()))]
+
+
+def test_one_spec_of_a_bundle_serves_all_architectures() -> None:
+    plan, bundle = planned(BUNDLE)
+    sonames = ("libblas-0352e75f.so.3", "libodd.so.1", "libquad-96973f99-934c22de.so.0")
+    package = replace(bundle, vendored_sonames=sonames, noarch=False)
+    spec = render_spec(package, plan, "Shop <shop@example.org>", 1)
+    (line,) = (line for line in spec.splitlines() if "__requires_exclude" in line)
+    assert line.endswith(r" ^[(]*(lib[^/]*-[0-9a-f]{8}[.]so[^/]*|libodd[.]so[.]1|python3[.]12dist|/opt/shop/)")

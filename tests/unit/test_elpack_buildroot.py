@@ -412,3 +412,12 @@ def test_what_is_installed_is_copied_as_rpm_knows_it(tmp_path: Path, monkeypatch
 def test_documentation_that_was_not_installed_cannot_be_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"app\.1 is not in the build root"):
         copied(tmp_path, monkeypatch, f"2 33188 7 root root {tmp_path}/app.1")
+
+
+def test_below_usr_only_folders_of_its_own_are_listed(tmp_path: Path) -> None:
+    tree = Tree(str(tmp_path / "root"), "/usr")
+    files = {"share/app/data": "", "share/man/man1/app.1": "", "bin/app": "", f"include/{PYTHON}/app/app.h": ""}
+    put(tree.top, {**files, f"lib/{PYTHON}/site-packages/app/__init__.py": ""})
+    folders = {line.split('"')[1] for line in finish(tree) if line.startswith("%dir")}
+    site = f"/usr/lib/{PYTHON}/site-packages/app"
+    assert folders == {"/usr/share/app", f"/usr/include/{PYTHON}/app", site, f"{site}/__pycache__"}

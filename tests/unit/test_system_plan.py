@@ -292,18 +292,12 @@ def test_an_application_s_commands_keep_their_names() -> None:
     assert packages["system/own"].rpm == "python3.12-own"
 
 
-PLAIN_BACKENDS = ["hatchling.build", "flit_core.buildapi", "pdm.backend", "poetry.core.masonry.api", "uv_build"]
-OTHER_BACKENDS = ["setuptools.build_meta", "setuptools.build_meta:__legacy__", "hatchling_like.build", ""]
-
-
-@pytest.mark.parametrize(
-    ("backend", "plain"), [*((name, True) for name in PLAIN_BACKENDS), *((name, False) for name in OTHER_BACKENDS)]
-)
-def test_a_spec_names_all_files_where_the_backend_lets_nobody_add_any(backend: str, *, plain: bool) -> None:
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_spec_names_all_files_where_it_can_know_them(*, plain: bool) -> None:
     inputs = case(own(scripts=("wamp",))).inputs()
     facts = inputs.facts[OWN.sha256]
     assert isinstance(facts, SdistFacts)
-    _, packages = planned(replace(inputs, facts={**inputs.facts, OWN.sha256: replace(facts, backend=backend)}))
+    _, packages = planned(replace(inputs, facts={**inputs.facts, OWN.sha256: replace(facts, plain=plain)}))
     package = packages["system/own"]
     assert package.plain is plain
     assert package.scripts == (("wamp",) if plain else ())
@@ -328,3 +322,12 @@ def test_the_other_python_of_a_target() -> None:
     _, packages = planned(replace(case(own("lib"), lib()), target=el9("3.11")).inputs())
     assert packages["system/own"].requires == ("python3.11dist(lib)",)
     assert (packages["system/own"].rpm, packages["system/own"].script_suffix) == ("python3.11-own", "-3.11")
+
+
+def test_what_takes_the_place_of_a_package_has_its_name() -> None:
+    table = '[system.replace]\nlib = "too old"\n'
+    theirs = replace(ships("lib"), rpm=rpm_name("python3.12-PyLib"))
+    inputs = settled(case(own("lib>=0.5"), lib(), table=table), theirs)
+    _, packages = planned(inputs)
+    assert packages["system/lib"].rpm == "python3.12-PyLib"
+    assert packages["system/own"].rpm == "python3.12-own"

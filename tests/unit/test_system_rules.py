@@ -9,7 +9,13 @@ from packaging.version import Version
 from tests.unit.plans import HATCHLING, OWN, Case, Dist
 
 from elpack.checks import RULES
-from elpack.checks.system_rules import build_with_another, replaces_the_targets, unknown_extra, unsatisfied_extra
+from elpack.checks.system_rules import (
+    build_with_another,
+    replaces_nothing,
+    replaces_the_targets,
+    unknown_extra,
+    unsatisfied_extra,
+)
 from elpack.errors import Problem
 from elpack.model import CoreMetadata, Layout
 from elpack.naming import dist_name, rpm_name
@@ -141,3 +147,10 @@ def test_a_pre_release_of_the_closure_serves() -> None:
 )
 def test_what_a_human_decided_is_no_finding(override: dict[str, str], *, accepted: bool) -> None:
     assert (built_with("lib>=1", overrides=override) == []) is accepted
+
+
+def test_a_replacement_of_what_nobody_ships() -> None:
+    table = '[system.replace]\nlib = "needed newer"\ncffi = "needed newer"\n'
+    inputs = case(own("lib"), LIB, release=RELEASE + table).inputs()
+    (problem,) = replaces_nothing(make_plan(inputs), inputs)
+    assert str(problem) == "elpack.toml: system.replace.lib: no target ships it\n  fix: remove the entry"

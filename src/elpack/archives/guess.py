@@ -28,6 +28,8 @@ _COMPILING_REQUIREMENTS = {
 }
 # Backends that never look at a setup.py, which then is a leftover.
 IGNORE_SETUP_PY = ("hatchling", "flit_core", "flit", "uv_build", "poetry.core", "poetry_core", "pdm.backend")
+# What their wheels hold is written down, but for the tables that `plain` looks into.
+_PLAIN_BACKENDS = ("flit_core.", "hatchling.", "pdm.backend.", "poetry.core.", "uv_build.")
 _EXTENSIONS = re.compile(r"^[^#\n]*?\b(ext_modules|cffi_modules|rust_extensions|Extension(?=\())", re.MULTILINE)
 # A hatch hook that compiles must say so, or the wheel is tagged as pure.
 _TAGGED_HOOK = re.compile(r"^[^#\n]*[\"'](pure_python|infer_tag)[\"']", re.MULTILINE)
@@ -83,6 +85,26 @@ def modules(tree: Tree, project: Mapping[str, Any], name: str) -> tuple[str, ...
         if kept := sorted({module for module in found if _MODULE.fullmatch(module)}):
             return tuple(kept)
     return ()
+
+
+def plain(project: Mapping[str, Any], backend: str, modules: Iterable[str]) -> bool:
+    """Tell whether the wheel will hold modules, declared scripts and metadata and nothing else."""
+    if not f"{backend}.".startswith(_PLAIN_BACKENDS):
+        return False
+    tool, folders = _table(project, "tool"), tuple(f"{module}/" for module in modules)
+    build = _table(tool, "hatch", "build")
+    for table in (build, _table(build, "targets", "wheel")):
+        placed = table.get("force-include", {})
+        inside = isinstance(placed, dict) and all(str(place).startswith(folders) for place in placed.values())
+        if not inside or table.get("shared-data") or table.get("shared-scripts") or table.get("extra-metadata"):
+            return False
+    others = (
+        _table(tool, "flit").get("external-data"),
+        _table(tool, "pdm", "build").get("wheel-data"),
+        _table(tool, "poetry").get("include"),
+        _table(tool, "uv", "build-backend").get("data"),
+    )
+    return not any(others)
 
 
 def _from_hatch(tool: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from elpack.archives.compilers import build_tools
-from elpack.archives.guess import modules, native
+from elpack.archives.guess import modules, native, plain
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist, scripts
 from elpack.archives.streams import read_capped, walk
@@ -66,6 +66,7 @@ def read_sdist(path: Path, sha256: Sha256, *, limits: Limits = LIMITS) -> SdistF
     project = _pyproject(tree, refusals)
     build = _build_system(project, refusals)
     compiled = native(tree, project, build.requires, build.backend)
+    imported = modules(tree, project, metadata.name)
     facts = SdistFacts(
         filename=path.name,
         sha256=sha256,
@@ -76,11 +77,12 @@ def read_sdist(path: Path, sha256: Sha256, *, limits: Limits = LIMITS) -> SdistF
         backend_path=build.path,
         scripts=_scripts(tree, project, refusals),
         native=compiled,
-        modules=modules(tree, project, metadata.name),
+        modules=imported,
         licence_files=_licence_files(tree, metadata),
         readme_files=_root_files(tree, ("README*",)),
         has_uv_lock=tree.is_file("uv.lock"),
         tools=build_tools(tree, build.requires, build.backend, compiled),
+        plain=plain(project, build.backend, imported),
     )
     refusals.check()
     return facts

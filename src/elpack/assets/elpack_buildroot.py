@@ -21,6 +21,12 @@ from pathlib import Path
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 NOT_SHIPPED = ("RECORD", "REQUESTED", "direct_url.json")
 LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/.*|(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*)$", re.IGNORECASE)
+# Below /usr, the folders that other packages own: the interpreter's, filesystem's, those of well-known tools.
+SYSTEM_FOLDER = re.compile(
+    r"s?bin|libexec|src|lib(64)?(/(systemd|sysusers\.d|tmpfiles\.d|python[^/]*(/site-packages)?)(/system|/user)?)?"
+    r"|include(/python[^/]*)?|share(/(doc|info|man(/.*)?|locale(/.*)?|licenses|applications|metainfo|icons(/.*)?"
+    r"|bash-completion(/completions)?|zsh(/site-functions)?|fish(/vendor_completions\.d)?))?"
+)
 UNLISTABLE = re.compile(r'[%"\\\x00-\x1f\x7f]')
 ELF = b"\x7fELF"
 RELOCATABLE = 1
@@ -246,7 +252,7 @@ def write_list(tree: Tree, into: Path, licences: list[str]) -> None:
             continue
         name = "/" + quoted(str(path.relative_to(tree.root)))
         if path.is_dir() and not path.is_symlink():
-            if tree.private or any(site in path.parents for site in tree.sites()):
+            if tree.private or not SYSTEM_FOLDER.fullmatch(str(path.relative_to(tree.top))):
                 path.chmod(0o755)
                 lines.append(f'%dir "{name}"')
         elif any(LICENCE.match(str(path.relative_to(site))) for site in tree.sites() if site in path.parents):

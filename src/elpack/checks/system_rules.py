@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from elpack.errors import Problem
 from elpack.model import Layout
 from elpack.requirements import applicable, rpm_requirements
+from elpack.targets.shipped import shipped_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,14 @@ def replaces_the_targets(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     Name it under [system.replace] if the hosts have nothing that needs the target's; else take layout `stack`.
     """
     yield from inputs.refused
+
+
+def replaces_nothing(_plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A dist under [system.replace] that none of the release's targets ships. Remove the entry."""
+    allowed = inputs.release.system.replace if inputs.release.system else {}
+    shipped = {name for choice in inputs.release.targets for name in shipped_data(choice.name).dists[choice.python]}
+    for name in sorted(allowed.keys() - shipped):
+        yield Problem("no target ships it", where=f"elpack.toml: system.replace.{name}", fix="remove the entry")
 
 
 def unsatisfied_extra(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
@@ -126,4 +135,11 @@ def _build_requirements(inputs: Inputs) -> Iterable[tuple[NormalizedName, str]]:
             yield from ((name, text) for text in inputs.facts[choice.file.sha256].metadata.requires_dist)
 
 
-SYSTEM_RULES = (replaces_the_targets, unknown_extra, unsatisfied_extra, unspeakable_requirement, build_with_another)
+SYSTEM_RULES = (
+    replaces_the_targets,
+    replaces_nothing,
+    unknown_extra,
+    unsatisfied_extra,
+    unspeakable_requirement,
+    build_with_another,
+)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elpack.config import Release
     from elpack.errors import Problem
     from elpack.model import SdistFacts, SelectedDist, Selection, Target, WheelFacts
+    from elpack.naming import RpmName
     from elpack.overrides import Override
     from elpack.plan.model import Source
     from elpack.plan.policy import Choice
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 class Inputs:
     """The whole input of a plan; equal inputs give equal plans.
 
-    version: the release's, which is its application's. layout: the one that is planned. left: the dists that
-    layout `system` leaves to the target's own packages; refused: what it must not do there.
+    version: the release's, which is its application's. layout: the one that is planned.
+
+    left: the dists that layout `system` leaves to the target's own packages; replaced: the target's RPMs whose place
+    it takes; refused: what it must not do there.
 
     chosen: the file of each dist of the closure. build: the dists of the build lock that the target needs, and
     chosen_build their files. facts: what each chosen file holds, by sha256. build_requires: what each sdist's
@@ -53,4 +56,5 @@ class Inputs:
     version: str = ""
     changelog: tuple[Entry, ...] = ()
     left: frozenset[NormalizedName] = frozenset()
+    replaced: Mapping[NormalizedName, RpmName] = field(default_factory=dict)
     refused: tuple[Problem, ...] = ()

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from elpack.plan.facts import Inputs
     from elpack.targets.shipped import Shipped
 
-_PLAIN_BACKENDS = ("flit_core", "hatchling", "pdm", "poetry", "uv_build")
-"""They put modules, declared scripts and metadata into a wheel and nothing else, so that a spec can name it all."""
-
 
 def settle(inputs: Inputs, shipped: Mapping[NormalizedName, Shipped]) -> Inputs:
     """Leave to the target what the target ships, and what only that would need.
@@ -78,6 +75,7 @@ def settle(inputs: Inputs, shipped: Mapping[NormalizedName, Shipped]) -> Inputs:
         chosen={name: choice for name, choice in inputs.chosen.items() if name in kept},
         notices=(*inputs.notices, *notices),
         left=frozenset(one.dist for one in left),
+        replaced={name: one.rpm for name, one in shipped.items() if name in kept and name in allowed},
         refused=tuple(refused),
     )
 
@@ -97,7 +95,7 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
     requirements = applicable(facts.metadata.requires_dist, inputs.target.marker_environment())
     drop, kept = (tuple(entry.value for entry in entries) for entries in (override.drop, override.keep_source))
     # what a build hook compiles lies where the hook likes it
-    plain = _plain(facts) and not (package.native or package.must_have or kept)
+    plain = isinstance(facts, SdistFacts) and facts.plain and not (package.native or package.must_have or kept)
     return replace(
         package,
         node=system_node(dist.name),
@@ -122,8 +120,8 @@ def system_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
 
 
 def system_rpm(inputs: Inputs, name: NormalizedName) -> RpmName:
-    """Return ``python3.12-<dist>``."""
-    return rpm_name(f"python{inputs.target.python}-{name}")
+    """Return ``python3.12-<dist>``, or the very name of what it takes the place of (``python3.12-PyMySQL``)."""
+    return inputs.replaced.get(name) or rpm_name(f"python{inputs.target.python}-{name}")
 
 
 def _requirements(inputs: Inputs, dist: SelectedDist) -> list[Requirement]:
@@ -241,10 +239,6 @@ def _nodes(inputs: Inputs, requirements: list[Requirement]) -> tuple[NodeId, ...
                 seen.add((name, extra))
                 queue += applicable(facts.metadata.requires_dist, environment, extra)
     return tuple(system_node(name) for name in sorted(found))
-
-
-def _plain(facts: object) -> bool:
-    return isinstance(facts, SdistFacts) and facts.backend.partition(".")[0].partition(":")[0] in _PLAIN_BACKENDS
 
 
 def _scripts(facts: object, drop: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from elpack.model import RemoteFile
 
-FORMAT = "6"
+FORMAT = "7"
 """Raise it when facts are read in another way than before."""
 
 
