@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Never, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Annotated, Never, ParamSpec
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from elpack import __version__
 from elpack.errors import ElpackError, InterruptedRunError, Problem, from_os
+from elpack.report.console import console_on, print_json, show, stdout
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rich.table import Table
 
     from elpack.pipeline import Session
     from elpack.plan.model import NodeId
@@ -31,7 +27,6 @@ P = ParamSpec("P")
 
 WIDE = 160
 """Columns from which on the plan is one line per package."""
-_UNFOLDED = 10_000
 _LONGEST_BUG = 300
 
 app = typer.Typer(
@@ -177,9 +172,9 @@ def plan(
     carry_out(session, "plan")
     cached = _cached(session, existing_base(session.target, session.workspace))
     if as_json:
-        _print_json(plan_json(session.plan, cached))
+        print_json(plan_json(session.plan, cached))
     else:
-        _show(plan_table(session.plan, cached, everything=everything, narrow=_stdout().width < WIDE))
+        show(plan_table(session.plan, cached, everything=everything, narrow=stdout().width < WIDE))
 
 
 @app.command(epilog="Example: elpack check")
@@ -189,7 +184,7 @@ def check(
 ) -> None:
     """Check the release file, the overrides, both locks and the whole set: every layout for every target."""
     from elpack.pipeline import carry_out
-    from elpack.steps.gather import read_project
+    from elpack.steps.project import read_project
 
     release = read_project(_workspace(file)).release
     arches = {choice.name: choice.arches for choice in release.targets}
@@ -203,7 +198,7 @@ def check(
                     failed.append(error)
     if failed:
         raise type(failed[0])(*dict.fromkeys(problem for error in failed for problem in error.problems))
-    _show("nothing is wrong")
+    show("nothing is wrong")
 
 
 @app.command(epilog="Example: elpack spec --out /tmp/specs")
@@ -222,7 +217,7 @@ def spec(
 ) -> None:
     """Write the first-party packages' spec files of every layout into specs/<target>/, or all of one elsewhere."""
     from elpack.pipeline import carry_out
-    from elpack.steps.gather import read_project
+    from elpack.steps.project import read_project
     from elpack.steps.specs import write_specs
 
     layouts = (layout,) if layout or out else read_project(_workspace(file)).release.layouts
@@ -231,7 +226,7 @@ def spec(
         carry_out(session, "plan")
     count = write_specs(sessions, out, compare=compare)
     if not quiet:
-        _show(f"{count} specs {'are as committed' if compare else 'written'}")
+        show(f"{count} specs {'are as committed' if compare else 'written'}")
 
 
 @app.command(epilog="Example: elpack lock")
@@ -240,12 +235,12 @@ def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
     """Resolve the build requirements anew and write pylock.build.toml."""
     from elpack.run import run
     from elpack.steps.buildlock import renew_build_lock
-    from elpack.steps.gather import read_project
+    from elpack.steps.project import read_project
 
     workspace = _workspace(file)
     count = renew_build_lock(read_project(workspace), workspace, run)
     if not quiet:
-        _show(f"{workspace.build_lock.name} {_sdists(count)}")
+        show(f"{workspace.build_lock.name} {_sdists(count)}")
 
 
 @app.command(epilog="Example: elpack init ../shop")
@@ -259,19 +254,19 @@ def init(
     from elpack.report.init import next_text, written_text
     from elpack.run import run
     from elpack.steps.buildlock import renew_build_lock
-    from elpack.steps.gather import read_project
     from elpack.steps.init import init as write
+    from elpack.steps.project import read_project
 
     workspace = _workspace(directory / "elpack.toml")
     written = write(workspace, run)
     if not quiet:
-        _show(written_text(written, str(directory / workspace.file.name)))
+        show(written_text(written, str(directory / workspace.file.name)))
     if not lock_later:
         count = renew_build_lock(read_project(workspace), workspace, run)
         if not quiet:
-            _show(f"{directory / workspace.build_lock.name} {_sdists(count)}")
+            show(f"{directory / workspace.build_lock.name} {_sdists(count)}")
     if not quiet:
-        _show(next_text(str(directory), locked=not lock_later))
+        show(next_text(str(directory), locked=not lock_later))
 
 
 @app.command(epilog="Example: elpack standin")
@@ -280,7 +275,7 @@ def standin(file: ReleaseFile = Path("elpack.toml"), arch: Arch = "", quiet: Qui
     """Make the stand-in EL9 base from Debian's packages, once."""
     from elpack.pipeline import PIPELINE, need_tools
     from elpack.steps.base import base, choose_target
-    from elpack.steps.gather import read_project
+    from elpack.steps.project import read_project
 
     session = _session(file, target="el9-standin", arch=arch, quiet=quiet)
     need_tools([step for step in PIPELINE if step.name == "base"], standin=True)
@@ -288,7 +283,7 @@ def standin(file: ReleaseFile = Path("elpack.toml"), arch: Arch = "", quiet: Qui
     with session.screen.phase("Make the stand-in EL9") as say:
         made = base(target, session.workspace, say)
         say(target.title)
-    _show(made.repositories[0].location)
+    show(made.repositories[0].location)
 
 
 @app.command(epilog="Example: elpack doctor")
@@ -297,7 +292,7 @@ def doctor() -> None:
     """Say which programs the steps need and which of them are missing here."""
     from elpack.report.doctor import doctor_table, missing_tools
 
-    _show(doctor_table())
+    show(doctor_table())
     missing_tools()
 
 
@@ -341,11 +336,11 @@ def _session(
     from elpack.report.terminal import Terminal
 
     options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again)
-    return Session(_workspace(file), options, Terminal(_console(sys.stderr), quiet=quiet))
+    return Session(_workspace(file), options, Terminal(console_on(sys.stderr), quiet=quiet))
 
 
 def _fail(error: ElpackError) -> Never:
-    console = _console(sys.stderr)
+    console = console_on(sys.stderr)
     console.print(f"[bold red]error:[/] {error.title}", highlight=False)
     for problem in error.problems:
         console.print(f"• {problem}", markup=False, highlight=False, soft_wrap=True)
@@ -363,7 +358,7 @@ def _crash(error: Exception, work: Path) -> Never:
         log = Path(tempfile.mkstemp(prefix="elpack-crash-", suffix=".log")[1])
         log.write_text(text)
     what = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_BUG]
-    _console(sys.stderr).print(f"error: a bug in elpack ({what}); please report it with {log}", markup=False)
+    console_on(sys.stderr).print(f"error: a bug in elpack ({what}); please report it with {log}", markup=False)
     sys.exit(ElpackError.exit_code)
 
 
@@ -380,41 +375,17 @@ def _cached(session: Session, base: str) -> frozenset[NodeId]:
 def _summary(session: Session) -> None:
     from elpack.report.tables import summary
 
-    _show(summary(session))
+    show(summary(session))
     _smoke_table(session)
-    _show(f"repository: {session.repository}\nmanifest:   {session.output / 'manifest.json'}")
+    show(f"repository: {session.repository}\nmanifest:   {session.output / 'manifest.json'}")
 
 
 def _smoke_table(session: Session) -> None:
     from elpack.report.tables import smoke_table
 
     if session.smoke is not None:
-        _show(smoke_table(session.smoke))
+        show(smoke_table(session.smoke))
 
 
 def _sdists(count: int) -> str:
     return f"serves {count} {'sdist' if count == 1 else 'sdists'}"
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, sort_keys=True))  # noqa: T201
-
-
-def _show(what: Table | str) -> None:
-    """Print a result. Whatever is not a terminal gets lines that no column folded and no padding ends."""
-    console = _stdout()
-    plain = escape(what) if isinstance(what, str) else what
-    if console.is_terminal:
-        console.print(plain, highlight=False)
-        return
-    with console.capture() as text:
-        console.print(plain, highlight=False)
-    print("\n".join(line.rstrip() for line in text.get().splitlines()))  # noqa: T201
-
-
-def _stdout() -> Console:
-    return _console(sys.stdout)
-
-
-def _console(stream: TextIO) -> Console:
-    return Console(file=stream) if stream.isatty() else Console(file=stream, width=_UNFOLDED)

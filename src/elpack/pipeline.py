@@ -19,8 +19,9 @@ from elpack.run import run
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
-from elpack.steps.gather import gather, read_project
+from elpack.steps.gather import gather
 from elpack.steps.install import install_key, installed_root
+from elpack.steps.project import read_project
 from elpack.steps.repository import publish, publish_buildroot
 from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     from elpack.plan.model import NodeId, Plan
     from elpack.run import Runner
     from elpack.steps.build import Watcher
-    from elpack.steps.gather import Gathered, Project
+    from elpack.steps.gather import Gathered
     from elpack.steps.install import InstallReport
+    from elpack.steps.project import Project
     from elpack.steps.results import Result
     from elpack.steps.smoke import SmokeReport
     from elpack.workspace import Workspace

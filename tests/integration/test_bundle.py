@@ -23,7 +23,7 @@ from elpack.builders.roots import Roots
 from elpack.requirements import provided_version
 from elpack.run import run
 from elpack.steps.base import base, choose_target
-from elpack.steps.gather import read_project
+from elpack.steps.project import read_project
 from elpack.tools.dnf import Dnf
 from elpack.tools.rpm import read_headers
 from elpack.workspace import Workspace

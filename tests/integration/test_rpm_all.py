@@ -20,7 +20,7 @@ from elpack.builders.roots import Roots
 from elpack.run import run
 from elpack.smoke import make_session
 from elpack.steps.base import base, choose_target
-from elpack.steps.gather import read_project
+from elpack.steps.project import read_project
 from elpack.steps.smoke import smoke_root
 from elpack.tools.createrepo import create_repository
 from elpack.tools.dnf import Dnf

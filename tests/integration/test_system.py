@@ -20,7 +20,7 @@ from elpack.builders import Repository
 from elpack.builders.roots import Roots
 from elpack.errors import PlanError
 from elpack.steps.base import base, choose_target
-from elpack.steps.gather import read_project
+from elpack.steps.project import read_project
 from elpack.tools.dnf import Dnf
 from elpack.tools.rpm import RpmHeader, read_headers
 from elpack.workspace import Workspace

@@ -14,7 +14,7 @@ from elpack.model import Layout, Policy
 from elpack.naming import dist_name
 from elpack.overrides import parse_overrides
 from elpack.plan.policy import choose_file, target_tags
-from elpack.steps.gather import Closure
+from elpack.steps.closure import Closure
 from elpack.steps.gather_overrides import cited_files, taken_elsewhere
 
 if TYPE_CHECKING:

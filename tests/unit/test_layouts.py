@@ -15,7 +15,7 @@ from elpack.model import Layout
 from elpack.pipeline import Options, Session
 from elpack.plan.make import make_plan
 from elpack.report.terminal import Terminal
-from elpack.steps.gather import Project
+from elpack.steps.project import Project
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from elpack.pipeline import Options, Session
 from elpack.plan.make import make_plan
 from elpack.render import render_all
 from elpack.report.terminal import Terminal
-from elpack.steps.gather import Project
+from elpack.steps.project import Project
 from elpack.steps.specs import write_specs
 from elpack.workspace import Workspace
 

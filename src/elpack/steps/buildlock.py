@@ -10,8 +10,8 @@ from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
 from elpack.errors import BuildLockError
 from elpack.model import Layout, Policy, SdistFacts
 from elpack.naming import dist_name
+from elpack.steps.closure import Closure, close, fetch, read_sources
 from elpack.steps.facts import read_facts
-from elpack.steps.gather import Closure, close, fetch, read_sources
 from elpack.steps.lock import make_build_lock
 from elpack.steps.lock_sandbox import LockSandbox
 from elpack.steps.sources import build_files_digest
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from elpack.model import RemoteFile, Selection, Target
     from elpack.run import Runner
-    from elpack.steps.gather import Project, Sources
+    from elpack.steps.closure import Sources
+    from elpack.steps.project import Project
     from elpack.workspace import Workspace
 
 

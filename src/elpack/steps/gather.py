@@ -1,59 +1,34 @@
-"""Gathers all that the planner may look at: release file, overrides, locks, archives and what they hold."""
+"""Gathers all that the planner may look at: sources, locks, archives and what they hold."""
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name, parse_sdist_filename
-
-from elpack.archives import read_sdist, sdist_member
 from elpack.buildlock import build_requirements, read_build_lock
-from elpack.changelog import parse_changelog
-from elpack.config import Release, parse_release
-from elpack.errors import BuildLockError, ConfigError, LockError, MissingMemberError, Problem
-from elpack.fetch import fetch_all
-from elpack.freshness import check_fresh
-from elpack.lockfile import parse_uv_lock
-from elpack.model import Layout, SelectedDist, Selection, Sha256
-from elpack.overrides import parse_overrides
+from elpack.errors import BuildLockError, Problem
+from elpack.model import Layout, SelectedDist, Sha256
 from elpack.plan.facts import Inputs
 from elpack.plan.model import Source
 from elpack.plan.policy import choose_file, target_tags
 from elpack.plan.system import settle
-from elpack.requirements import applicable
 from elpack.run import run
-from elpack.selection import select, select_all
+from elpack.steps.closure import close, fetch, read_sources, with_extras
 from elpack.steps.facts import read_facts
 from elpack.steps.gather_overrides import cited_files, taken_elsewhere
-from elpack.steps.sources import checkout, local_source, pinned_sdist
 from elpack.targets.shipped import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from packaging.utils import NormalizedName
-    from packaging.version import Version
-
-    from elpack.changelog import Entry
+    from elpack.config import Release
     from elpack.fetch import Progress
-    from elpack.model import Policy, RemoteFile, Target, UvLock
-    from elpack.overrides import Override
-    from elpack.plan.policy import Choice
+    from elpack.model import Target
     from elpack.run import Runner
+    from elpack.steps.closure import Sources
+    from elpack.steps.project import Project
     from elpack.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """The release and its overrides, read and checked, nothing fetched yet."""
-
-    release: Release
-    overrides: Mapping[NormalizedName, Override]
-    changelog: tuple[Entry, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,149 +38,6 @@ class Gathered:
     inputs: Inputs
     sources: Sources
     paths: dict[str, Path] = field(default_factory=dict)
-
-
-def read_project(workspace: Workspace) -> Project:
-    """Read the release file and all overrides. Raises `ConfigError` with the mistakes of all of them."""
-    problems: list[Problem] = []
-    release, overrides = None, {}
-    changelog: tuple[Entry, ...] = ()
-    if not workspace.file.exists():
-        fix = "write one; docs/reference/release-file.md describes it"
-        raise ConfigError(Problem("there is no release file", where=str(workspace.file), fix=fix))
-    try:
-        release = parse_release(_text(workspace.file, workspace.file.name), workspace.file.name)
-        problems += _missing_files(release, workspace)
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        files = {f"specs/overrides/{path.name}": path for path in sorted(workspace.overrides.glob("*.toml"))}
-        overrides = parse_overrides({name: _text(path, name) for name, path in files.items()})
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        name, path = "specs/changelog.toml", workspace.changelog
-        changelog = parse_changelog(_text(path, name), name) if path.exists() else ()
-    except ConfigError as error:
-        problems += error.problems
-    if problems or release is None:
-        raise ConfigError(*problems)
-    return Project(release, overrides, changelog)
-
-
-@dataclass(slots=True)
-class Closure:
-    """What a target needs at run time, and the file that each dist is packaged from. `version` is the release's."""
-
-    target: Target
-    layout: Layout
-    version: str
-    selection: Selection
-    chosen: dict[NormalizedName, Choice]
-
-
-@dataclass(slots=True)
-class Sources:
-    """The application's lock and the first-party sources, at hand before any target is looked at.
-
-    A library may have no lock; then each first-party dist is among the local ones.
-    """
-
-    lock: UvLock | None
-    local: Mapping[NormalizedName, RemoteFile]
-    paths: dict[str, Path]
-    notices: tuple[str, ...]
-
-
-def read_sources(project: Project, workspace: Workspace, *, offline: bool = False, runner: Runner = run) -> Sources:
-    """Get the first-party sources that do not come from the lock, and read the application's lock."""
-    release = project.release
-    local, notices = _local_sources(release, workspace, runner, offline=offline)
-    lock = None
-    if release.application.lock:
-        text, path, requires = _application(release, workspace, local, runner, offline=offline)
-        lock = parse_uv_lock(text, path, loopback=release.index_is_local)
-        check_fresh(lock, release.application.name, requires)
-        lock = _with_versions(lock, {name: file for name, (file, _) in local.items()})
-    else:
-        missing = (dist for dist in release.first_party if dist.name not in local)
-        local |= {dist.name: pinned_sdist(dist, release, workspace, offline=offline) for dist in missing}
-    paths: dict[str, Path] = {file.sha256: path for file, path in local.values()}
-    return Sources(lock, {name: file for name, (file, _) in local.items()}, paths, tuple(notices))
-
-
-def _with_versions(lock: UvLock, local: Mapping[NormalizedName, RemoteFile]) -> UvLock:
-    """Give dynamic versions, which uv does not lock, as the backend that made a checkout's sdist says them."""
-    made = {name: parse_sdist_filename(file.filename)[1] for name, file in local.items()}
-    return replace(
-        lock,
-        dists=tuple(
-            replace(dist, version=made[dist.name]) if dist.version is None and dist.name in made else dist
-            for dist in lock.dists
-        ),
-    )
-
-
-def close(
-    project: Project,
-    sources: Sources,
-    target: Target,
-    layout: Layout | None = None,
-    also: frozenset[NormalizedName] = frozenset(),
-) -> Closure:
-    """Select the closure of a layout for a target, and choose each dist's file. `also`: more roots for libraries."""
-    release = project.release
-    layout = layout or release.layout
-    system = layout is Layout.SYSTEM
-    selected = _system(release, sources, target, also) if system else _stack(release, sources, target)
-    dists = tuple(
-        replace(dist, sdist=sources.local[dist.name], wheels=()) if dist.name in sources.local else dist
-        for dist in selected
-    )
-    ranks, own = target_tags(target), release.first_party_names()
-    chosen = {
-        dist.name: choose_file(
-            dist, target, ranks, compile_it=_why_compile(project, dist.name), first_party=dist.name in own
-        )
-        for dist in dists
-    }
-    root = release.application.name
-    return Closure(target, layout, str(_versions(release, sources).get(root, "")), Selection(root, dists), chosen)
-
-
-def _stack(release: Release, sources: Sources, target: Target) -> tuple[SelectedDist, ...]:
-    """Return the application's closure."""
-    if sources.lock is None:
-        raise AssertionError("only a library may have no lock")
-    root = release.application.name
-    given = next((dist.version for dist in release.first_party if dist.name == root), None)
-    own, extras = frozenset(sources.local), release.application.extras
-    return select(sources.lock, root, target, extras, root_version=given, first_party=own).dists
-
-
-def _system(
-    release: Release, sources: Sources, target: Target, also: frozenset[NormalizedName]
-) -> tuple[SelectedDist, ...]:
-    """Return the closures of the release's libraries; without a lock they are alone in it."""
-    versions = _versions(release, sources)
-    extras = {name: frozenset(release.system_extras(name)) for name in {*also, *release.system_packages()}}
-    if sources.lock is not None:
-        own = frozenset(sources.local)
-        return select_all(sources.lock, extras, target, versions=versions, first_party=own)
-    return tuple(
-        SelectedDist(name, versions[name], extras.get(name, frozenset()), (), sources.local[name], (), 0)
-        for name in sorted(sources.local)
-    )
-
-
-def _versions(release: Release, sources: Sources) -> dict[NormalizedName, Version]:
-    """Return the versions of the first-party dists: what the release file, a checkout's sdist or the lock says."""
-    locked = {dist.name: dist.version for dist in sources.lock.dists if dist.version} if sources.lock else {}
-    made = {name: parse_sdist_filename(file.filename)[1] for name, file in sources.local.items()}
-    given = {dist.name: dist.version for dist in release.first_party if dist.version}
-    return {
-        name: version for name, version in {**made, **locked, **given}.items() if name in release.first_party_names()
-    }
 
 
 def gather(
@@ -223,7 +55,7 @@ def gather(
     layout = layout or project.release.layout
     closure = close(project, sources, target, layout)
     if layout is Layout.SYSTEM:
-        closure = _with_extras(project, sources, closure, workspace, offline=offline)
+        closure = with_extras(project, sources, closure, workspace, offline=offline)
     build, requires = _build_dists(workspace, target)
     ranks = target_tags(target)
     chosen_build = {dist.name: choose_file(dist, target, ranks) for dist in build}
@@ -255,155 +87,12 @@ def gather(
     return Gathered(settle(inputs, shipped(target)) if layout is Layout.SYSTEM else inputs, sources, paths)
 
 
-def _with_extras(
-    project: Project, sources: Sources, closure: Closure, workspace: Workspace, *, offline: bool
-) -> Closure:
-    """Return the closure with what the libraries' extras ask for.
-
-    A lock knows the extras of its own project; those of dists from an index only their metadata tells.
-    """
-    release, environment = project.release, closure.target.marker_environment()
-    named = {name: release.system_extras(name) for name in release.system_packages() if name in closure.chosen}
-    files = [file for name, extras in named.items() if extras and (file := closure.chosen[name].file)]
-    facts = read_facts(files, fetch(files, sources, workspace, offline=offline), workspace.facts)
-    wanted = {
-        canonicalize_name(requirement.name)
-        for name, extras in named.items()
-        for extra in extras
-        if (file := closure.chosen[name].file)
-        for requirement in applicable(facts[file.sha256].metadata.requires_dist, environment, extra)
-    }
-    locked = {dist.name for dist in sources.lock.dists} if sources.lock else set()
-    also = frozenset(wanted & locked - closure.chosen.keys())
-    return close(project, sources, closure.target, closure.layout, also) if also else closure
-
-
-def fetch(
-    files: Iterable[RemoteFile],
-    sources: Sources,
-    workspace: Workspace,
-    *,
-    offline: bool = False,
-    progress: Progress | None = None,
-) -> dict[str, Path]:
-    """Return where each file lies by its digest, after fetching what is not at hand."""
-    missing = [file for file in files if file.sha256 not in sources.paths]
-    fetched = fetch_all(missing, workspace.downloads, progress, offline=offline)
-    return sources.paths | {str(digest): path for digest, path in fetched.items()}
-
-
-def _local_sources(
-    release: Release, workspace: Workspace, runner: Runner, *, offline: bool
-) -> tuple[dict[NormalizedName, tuple[RemoteFile, Path]], list[str]]:
-    local: dict[NormalizedName, tuple[RemoteFile, Path]] = {}
-    notices: list[str] = []
-    missing: list[str] = []
-    for dist in release.first_party:
-        source = local_source(dist, workspace, runner, offline=offline)
-        if source is not None:
-            local[dist.name] = source
-        elif dist.path:
-            missing.append(dist.path)
-    if missing:
-        notices.append(f"no checkout at {', '.join(missing)}: sdists from the index take their place")
-    return local, notices
-
-
-def _application(
-    release: Release,
-    workspace: Workspace,
-    local: dict[NormalizedName, tuple[RemoteFile, Path]],
-    runner: Runner,
-    *,
-    offline: bool,
-) -> tuple[str, str, tuple[str, ...]]:
-    """Return the application's lock, its path for messages, and the project's requirements.
-
-    An application from the index is added to the local sources: the lock inside it cannot pin it.
-    """
-    application = release.application
-    dist = next(dist for dist in release.first_party if dist.name == application.name)
-    tree = checkout(dist, workspace, runner)
-    if tree is not None:
-        lock = tree / application.lock
-        if not lock.exists():
-            raise LockError(Problem("the application has no lock", where=str(lock), fix=f"uv lock --project {tree}"))
-        pyproject = tree / "pyproject.toml"
-        return (
-            _decoded(lock.read_bytes(), str(lock)),
-            str(lock),
-            _dependencies(pyproject.read_bytes(), str(pyproject), *local[application.name]),
-        )
-    file, path = local[application.name] = pinned_sdist(dist, release, workspace, offline=offline)
-    where = f"{file.filename}/{application.lock}"
-    try:
-        text = _decoded(sdist_member(path, application.lock), where)
-    except MissingMemberError as error:
-        fix = "name it by application.lock in elpack.toml, or release a checkout that has one (path)"
-        raise LockError(Problem("the application's sdist holds no such lock", where=where, fix=fix)) from error
-    return (
-        text,
-        where,
-        _dependencies(sdist_member(path, "pyproject.toml"), f"{file.filename}/pyproject.toml", file, path),
-    )
-
-
-def _decoded(content: bytes, where: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise LockError(Problem("is not UTF-8 text", where=where, fix="uv lock")) from error
-
-
-def _dependencies(pyproject: bytes, where: str, sdist: RemoteFile, path: Path) -> tuple[str, ...]:
-    """Return the requirements that the lock must have been made for: as written, or as the backend wrote them down."""
-    try:
-        project = tomllib.loads(pyproject.decode()).get("project", {})
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LockError(Problem(f"not valid TOML: {error}", where=where)) from error
-    if isinstance(project, dict) and "dependencies" in project.get("dynamic", ()):
-        return read_sdist(path, sdist.sha256).metadata.requires_dist
-    found = project.get("dependencies", []) if isinstance(project, dict) else None
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise LockError(Problem("[project] dependencies is not an array of strings", where=where))
-    return tuple(found)
-
-
-def _text(path: Path, name: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(Problem(f"cannot be read: {why}", where=name)) from error
-
-
 def _build_dists(workspace: Workspace, target: Target) -> tuple[tuple[SelectedDist, ...], dict[str, tuple[str, ...]]]:
     path = workspace.build_lock
     if not path.exists():
         raise BuildLockError(Problem("there is no lock of build requirements", where=str(path), fix="elpack lock"))
     text = path.read_text()
     return read_build_lock(text, path.name, target), build_requirements(text, path.name)
-
-
-def _why_compile(project: Project, name: NormalizedName) -> str:
-    override = project.overrides.get(name)
-    if override is not None and override.policy is not None and override.policy.value == "sdist":
-        return override.policy.reason
-    policies: dict[NormalizedName, Policy] = dict(project.release.policies)
-    return "elpack.toml says so" if policies.get(name) == "sdist" else ""
-
-
-def _missing_files(release: Release, workspace: Workspace) -> list[Problem]:
-    """Return what the release file names beside itself and is not there: better told now than after the build."""
-    file = workspace.file.name
-    problems = [
-        Problem("the file is not there", where=f"{file}: asset source {asset.source}")
-        for asset in release.assets
-        if not (workspace.home / asset.source).is_file()
-    ]
-    if release.smoke.files and not (workspace.home / release.smoke.files).is_dir():
-        problems.append(Problem("the folder is not there", where=f"{file}: smoke.files {release.smoke.files}"))
-    return problems
 
 
 def _assets(release: Release, workspace: Workspace, paths: dict[str, Path]) -> dict[str, Source]:

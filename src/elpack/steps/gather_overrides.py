@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from elpack.overrides import Override
     from elpack.plan.policy import Choice
     from elpack.plan.taken import Taken
-    from elpack.steps.gather import Closure
+    from elpack.steps.closure import Closure
 
 
 def cited_files(

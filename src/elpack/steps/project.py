@@ -1,0 +1,79 @@
+"""The project as it is written down: release file, overrides and changelog, nothing fetched yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.changelog import parse_changelog
+from elpack.config import Release, parse_release
+from elpack.errors import ConfigError, Problem
+from elpack.overrides import parse_overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from elpack.changelog import Entry
+    from elpack.overrides import Override
+    from elpack.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The release and its overrides, read and checked, nothing fetched yet."""
+
+    release: Release
+    overrides: Mapping[NormalizedName, Override]
+    changelog: tuple[Entry, ...] = ()
+
+
+def read_project(workspace: Workspace) -> Project:
+    """Read the release file and all overrides. Raises `ConfigError` with the mistakes of all of them."""
+    problems: list[Problem] = []
+    release, overrides = None, {}
+    changelog: tuple[Entry, ...] = ()
+    if not workspace.file.exists():
+        fix = "write one; docs/reference/release-file.md describes it"
+        raise ConfigError(Problem("there is no release file", where=str(workspace.file), fix=fix))
+    try:
+        release = parse_release(_text(workspace.file, workspace.file.name), workspace.file.name)
+        problems += _missing_files(release, workspace)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        files = {f"specs/overrides/{path.name}": path for path in sorted(workspace.overrides.glob("*.toml"))}
+        overrides = parse_overrides({name: _text(path, name) for name, path in files.items()})
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        name, path = "specs/changelog.toml", workspace.changelog
+        changelog = parse_changelog(_text(path, name), name) if path.exists() else ()
+    except ConfigError as error:
+        problems += error.problems
+    if problems or release is None:
+        raise ConfigError(*problems)
+    return Project(release, overrides, changelog)
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(Problem(f"cannot be read: {why}", where=name)) from error
+
+
+def _missing_files(release: Release, workspace: Workspace) -> list[Problem]:
+    """Return what the release file names beside itself and is not there: better told now than after the build."""
+    file = workspace.file.name
+    problems = [
+        Problem("the file is not there", where=f"{file}: asset source {asset.source}")
+        for asset in release.assets
+        if not (workspace.home / asset.source).is_file()
+    ]
+    if release.smoke.files and not (workspace.home / release.smoke.files).is_dir():
+        problems.append(Problem("the folder is not there", where=f"{file}: smoke.files {release.smoke.files}"))
+    return problems
