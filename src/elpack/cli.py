@@ -31,7 +31,7 @@ _LONGEST_BUG = 300
 
 app = typer.Typer(
     name="elpack",
-    help="Turn a Python application and its uv.lock into Enterprise Linux packages.",
+    help="Turn a Python application and its uv.lock, or a library, into Enterprise Linux packages.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
