@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from elpack.changelog import DATED
 from elpack.config_promises import Promises, read_promises
 from elpack.config_service import read_service, read_smoke
 from elpack.config_system import SystemLayout, read_system
@@ -35,8 +36,6 @@ _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_YEARS = range(1980, 2100)
-"""What archives (from 1980) and 32-bit clocks in RPM's tags can date."""
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 
 
@@ -167,7 +166,7 @@ def _release(root: Table) -> Release:
         name=name or rpm_name("unnamed"),
         date=head.get("date", dt.date),
         revision=_positive(head, "revision", 1),
-        packager=head.parsed("packager", _matching(_PACKAGER, "Name <mail@address>")) or "",
+        packager=head.parsed("packager", _packager) or "",
         layout=layout,
         prefix=head.parsed("prefix", _matching(_PREFIX, "/opt/<name>"), f"/opt/{name}") or "",
         index=head.parsed("index", _index, "https://pypi.org/simple/") or "",
@@ -183,8 +182,8 @@ def _release(root: Table) -> Release:
     )
     head.done()
     _check_subject(root, release)
-    if type(head.values.get("date")) is dt.date and release.date.year not in _YEARS:
-        head.problem("date", f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, found {release.date}")
+    if type(head.values.get("date")) is dt.date and release.date.year not in DATED:
+        head.problem("date", f"expected a year from {DATED[0]} to {DATED[-1]}, found {release.date}")
     _check_destinations(root, release)
     return release
 
@@ -193,7 +192,8 @@ def _check_subject(root: Table, release: Release) -> None:
     """Note what does not fit together about the application or library and the other packages named."""
     own = release.first_party_names()
     subject = "library" if release.application.library else "application"
-    named = isinstance(root.table(subject).values.get("name"), str)
+    table = root.values.get(subject)
+    named = isinstance(table, dict) and isinstance(table.get("name"), str)
     if named and release.application.name not in own:
         root.problem(f"{subject}.name", f"{release.application.name} has no entry under [first-party]")
     if release.application.library and root.has("application"):
@@ -203,13 +203,21 @@ def _check_subject(root: Table, release: Release) -> None:
             root.problem(key, "only an application's RPM brings this", fix="leave it out")
     if release.application.library and release.layout is not Layout.SYSTEM:
         root.problem("release.layout", "a library is for everybody's Python", fix='layout = "system"')
+    if release.smoke.service and release.service is None and not root.has("service"):
+        root.problem("smoke.service", "the release has no [service] to try them with", fix="leave it out")
     if release.system is not None:
-        if release.layout is not Layout.SYSTEM and release.application.name in release.system.packages:
-            what = f"{release.application.name} is the application of this release, whose layout is {release.layout}"
-            root.problem("system.packages", what, fix='give it a release of its own, with layout = "system"')
-        for name in (*release.system.packages, *release.system.extras):
+        _check_system(root, release, release.system)
+
+
+def _check_system(root: Table, release: Release, system: SystemLayout) -> None:
+    own, subject = release.first_party_names(), release.application.name
+    for key, names in (("packages", system.packages), ("extras", tuple(system.extras))):
+        if release.layout is not Layout.SYSTEM and subject in names:
+            what = f"{subject} is the application of this release, whose layout is {release.layout}"
+            root.problem(f"system.{key}", what, fix='give it a release of its own, with layout = "system"')
+        for name in names:
             if name not in own:
-                root.problem("system", f"{name} has no entry under [first-party]")
+                root.problem(f"system.{key}", f"{name} has no entry under [first-party]")
 
 
 def _library(root: Table) -> Application:
@@ -340,6 +348,12 @@ def _matching(pattern: re.Pattern[str], form: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _packager(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds control characters")
+    return _matching(_PACKAGER, "Name <mail@address>")(text)
 
 
 def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:

@@ -61,6 +61,8 @@ def read_system(table: Table) -> SystemLayout:
         replace=_replace(table.table("replace")),
         smoke=read_smoke(table.table("smoke")),
     )
+    if system.smoke.service:
+        table.table("smoke").problem("service", "no service runs in layout system", fix="leave it out")
     table.done()
     return system
 
@@ -72,6 +74,8 @@ def _extras(table: Table) -> dict[NormalizedName, tuple[NormalizedName, ...]]:
         for extra in extras:
             if extra in DEVELOPERS:
                 table.problem(key, f"extra {extra} is for {dist}'s developers", fix=f"leave {extra} out")
+        if dist in found:
+            table.problem(key, f"{dist} is there twice, in two spellings")
         if dist is not None:
             found[dist] = extras
     return found
@@ -83,6 +87,10 @@ def _replace(table: Table) -> dict[NormalizedName, str]:
         dist, reason = _key(table, key), " ".join(table.get(key, str, "").split())
         if not reason and isinstance(table.values[key], str):
             table.problem(key, "replacing a package of the target needs a reason that its next reader can weigh")
+        if not reason.isprintable():
+            table.problem(key, "the reason holds control characters, and is printed")
+        if dist in found:
+            table.problem(key, f"{dist} is there twice, in two spellings")
         if dist is not None:
             found[dist] = reason
     return found
@@ -100,7 +108,11 @@ def _names(table: Table, key: str) -> set[NormalizedName]:
     found = set()
     for text in table.strings(key):
         try:
-            found.add(dist_name(text))
+            name = dist_name(text)
         except ValueError as error:
             table.problem(key, str(error))
+            continue
+        if name in found:
+            table.problem(key, f"{name} is there twice")
+        found.add(name)
     return found

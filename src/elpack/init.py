@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from elpack.config_system import DEVELOPERS
 from elpack.errors import ConfigError, LockError, Problem
 from elpack.escape import one_line
 from elpack.model import SourceKind
-from elpack.naming import dist_name
+from elpack.naming import dist_name, parse_version
 from elpack.targets import TargetChoice, known_targets, pythons
 
 if TYPE_CHECKING:
@@ -229,6 +230,15 @@ def _people(pyproject: Mapping[str, Any]) -> Iterator[str]:
     yield from (person for person in _array(_table(tool, "poetry"), "authors") if isinstance(person, str))
 
 
+def declared_name(pyproject: Mapping[str, Any]) -> NormalizedName | None:
+    """Return the name that is written in the project's own table or Poetry's; None where the backend has to know."""
+    for table in (_table(pyproject, "project"), _table(_table(pyproject, "tool"), "poetry")):
+        if isinstance(name := table.get("name"), str):
+            with suppress(ValueError):
+                return dist_name(name)
+    return None
+
+
 def check_project(pyproject: Mapping[str, Any]) -> None:
     """Raise `ConfigError` when `[project]` lacks what no backend can make up."""
     project = pyproject.get("project")
@@ -245,6 +255,11 @@ def check_project(pyproject: Mapping[str, Any]) -> None:
             dist_name(name if isinstance(name, str) else str(type(name)))
         except ValueError as error:
             problems.append(Problem(str(error), "pyproject.toml: project.name"))
+    version = project.get("version", "0")
+    try:
+        parse_version(version if isinstance(version, str) else str(type(version)))
+    except ValueError as error:
+        problems.append(Problem(str(error), "pyproject.toml: project.version"))
     if "version" not in project and "version" not in _array(project, "dynamic"):
         fix = 'add version = "…", or dynamic = ["version"] if the build backend knows it'
         problems.append(Problem("the project has no version", "pyproject.toml: project.version", fix=fix))

@@ -28,6 +28,7 @@ _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 _BUNDLED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(?:\([A-Za-z0-9@][A-Za-z0-9@/._+-]*\))?\Z")
 _BUNDLED_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^]*\Z")
 _LONGEST_TEXT = 200
+_COUNTS = range(1, 1_000_001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,10 @@ def _reason(table: Table) -> str:
     reason = table.get("reason", str)
     if not reason.strip() and table.values.get("reason") == reason:
         table.problem("reason", "an override needs a reason that its next reader can weigh")
-    return " ".join(reason.split())
+    reason = " ".join(reason.split())
+    if not reason.isprintable():
+        table.problem("reason", "the reason holds control characters, and is printed")
+    return reason
 
 
 def _bundled(table: Table) -> Bundled | None:
@@ -180,9 +184,9 @@ def _bundled(table: Table) -> Bundled | None:
 
 def _must_have(table: Table) -> MustHave | None:
     before = len(table.problems)
-    path, at_least = table.parsed("path", _pattern) or "", table.get("at-least", int, 1)
-    if at_least < 1 and len(table.problems) == before:
-        table.problem("at-least", f"expected 1 or more, found {at_least}")
+    path, at_least = table.parsed("path", _pattern_of_folders) or "", table.get("at-least", int, 1)
+    if at_least not in _COUNTS and len(table.problems) == before:
+        table.problem("at-least", f"expected {_COUNTS[0]} to {_COUNTS[-1]}, found {at_least}")
     entry = MustHave(path, at_least, _reason(table))
     table.done()
     return entry if len(table.problems) == before else None
@@ -209,6 +213,12 @@ def _pattern(text: str) -> str:
     return _plain(text)
 
 
+def _pattern_of_folders(text: str) -> str:
+    if "**" in text:
+        raise ValueError(f"{text!r} holds **, which means nothing here: * stays within one folder")
+    return _pattern(text)
+
+
 def _path(text: str) -> str:
     if not _PATH.match(text):
         raise ValueError(f"{text!r} holds characters that a spec would have to quote")
@@ -218,6 +228,8 @@ def _path(text: str) -> str:
 def _plain(text: str) -> str:
     if any(part in {"", ".", ".."} for part in text.split("/")):
         raise ValueError(f"{text!r} is not a plain relative path")
+    if text.startswith("-"):
+        raise ValueError(f"{text!r} would be taken for an option")
     return text
 
 

@@ -69,6 +69,9 @@ def test_what_has_no_entry_yet() -> None:
         (('    "own 1.0",\n', ""), "an entry says something"),
         (('"own 1.0"', '"own\\n%prep"'), "without control characters"),
         (('dist = "own"', 'dist = "own "'), "not a valid name"),
+        (("revision = 1", "revision = 0"), "expected 1 or more, found 0"),
+        (("date = 2026", "date = 1969"), "expected a year from 1980 to 2099, found 1969-10-01"),
+        (("date = 2026", "date = 2100"), "expected a year from 1980 to 2099"),
     ],
 )
 def test_mistakes(change: tuple[str, str], message: str) -> None:

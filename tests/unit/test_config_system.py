@@ -107,6 +107,47 @@ def test_the_table_and_its_defaults() -> None:
     assert (table.packages, table.extras, table.replace, table.smoke.steps) == ((), {}, {}, ())
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[system]\npackages = ["own", "OWN"]', "system.packages: own is there twice"),
+        ('[system.extras]\nown = ["fast"]\nOWN = []', "system.extras.OWN: own is there twice, in two spellings"),
+        ('[system.replace]\nsix = "a"\nSIX = "b"', "system.replace.SIX: six is there twice, in two spellings"),
+        ('[system.replace]\nsix = "a \\u001b[31m"', "system.replace.six: the reason holds control characters"),
+        ('[system.extras]\napp = ["x"]', "system.extras: app is the application of this release"),
+        ('[system.smoke]\nfiles = "/etc"', "system.smoke.files: '/etc' is not a plain relative path"),
+        ('[system.smoke]\nfiles = "../x"', "system.smoke.files: '../x' is not a plain relative path"),
+        ('[smoke]\nservice = ["a"]\n[[smoke.step]]\nname = "a"\nrun = ["true"]', "smoke.service: the release has no"),
+        (
+            '[system.smoke]\nservice = ["a"]\n[[system.smoke.step]]\nname = "a"\nrun = ["true"]',
+            "system.smoke.service: no service runs in layout system",
+        ),
+    ],
+)
+def test_what_would_be_passed_over(text: str, message: str) -> None:
+    assert [one.startswith(f"elpack.toml: {message}") for one in mistakes(f"{APPLICATION}{text}\n")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('run = ["a\\u0000b"]', "run: an argument of a program holds no NUL"),
+        ('run = ["a"]\ntimeout = 99999999', "timeout: expected at most 86400 seconds"),
+        ('run = ["a"]\nuser = "root; x"', "user: 'root; x' is not a user's name"),
+        ('run = ["a"]\nbackground = true\nready = "tcp:99999"', "ready: expected a port up to 65535, found 99999"),
+        ('run = ["a"]\nenvironment = { "A=B" = "x" }', "environment.A=B: an environment cannot hold this"),
+    ],
+)
+def test_a_step_that_could_not_be_started(line: str, message: str) -> None:
+    text = f'{APPLICATION}[[smoke.step]]\nname = "one"\n{line}\n'
+    assert [one.startswith(f"elpack.toml: smoke.step[0].{message}") for one in mistakes(text)] == [True]
+
+
+def test_a_packager_is_one_printable_line() -> None:
+    text = APPLICATION.replace("Shop <", "Shop\\r\\u202e <")
+    assert [one.partition(":")[2].strip().partition(":")[0] for one in mistakes(text)] == ["release.packager"]
+
+
 def test_names_are_normalised_and_sorted() -> None:
     release = system(
         """\
@@ -136,7 +177,7 @@ run = ["{python}", "-c", "import own"]
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[system]\npackages = ["ghost"]\n', "elpack.toml: system: ghost has no entry under [first-party]"),
+        ('[system]\npackages = ["ghost"]\n', "elpack.toml: system.packages: ghost has no entry under [first-party]"),
         (
             '[system]\npackages = ["app"]\n',
             (
@@ -153,7 +194,7 @@ run = ["{python}", "-c", "import own"]
             '[system]\npackage = ["own"]\n',
             "elpack.toml: system.package: unknown key\n  fix: did you mean packages?",
         ),
-        ('[system.extras]\nghost = ["x"]\n', "elpack.toml: system: ghost has no entry under [first-party]"),
+        ('[system.extras]\nghost = ["x"]\n', "elpack.toml: system.extras: ghost has no entry under [first-party]"),
         (
             '[system.extras]\n"a b" = ["x"]\n',
             "elpack.toml: system.extras.a b: 'a b' is not a valid name of a Python distribution",

@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from elpack.config import parse_release
 from elpack.errors import ConfigError, LockError
-from elpack.init import NOBODY, Found, Own, choose_targets, packager_of, release_text, runtime_extras
+from elpack.init import NOBODY, Found, Own, choose_targets, declared_name, packager_of, release_text, runtime_extras
 from elpack.naming import dist_name
 from elpack.run import Completed
 from elpack.steps.init import init
@@ -217,11 +217,18 @@ def test_a_release_file_is_never_overwritten(workspace: Workspace) -> None:
         ('[project]\nname = "shop"', "the project has no version"),
         ('[project]\nname = "-"\nversion = "1"', "not a valid name"),
         ("project = 1", "[project] is not a table"),
+        ('[project]\nname = "shop"\nversion = "one"', "'one' is not a PEP 440 version"),
+        ('[project]\nname = "shop"\nversion = 1', "is not a PEP 440 version"),
     ],
 )
 def test_bad_projects(workspace: Workspace, pyproject: str, message: str) -> None:
     (workspace.home / "pyproject.toml").write_text(pyproject)
     assert message in refused(workspace)
+
+
+@pytest.mark.parametrize("pyproject", ["tool = 1", "[tool]\npoetry = 1", '[tool.poetry]\nname = "-"'])
+def test_what_is_no_name_is_left_to_the_backend(pyproject: str) -> None:
+    assert declared_name(tomllib.loads(pyproject)) is None
 
 
 def test_no_project_at_all(workspace: Workspace) -> None:

@@ -142,6 +142,12 @@ def test_needed(text: str, dist: Dist) -> None:
     assert voids(text, dist, name=dist.name) == {}
 
 
+def test_what_the_build_takes_in_another_layout_is_not_void() -> None:
+    text = entry("build-with", 'dist = "absent"')
+    assert voids(text)
+    assert not voids(text, elsewhere={dist_name("absent"): frozenset()})
+
+
 def test_what_is_void_is_told_of_all_files_and_entries_at_once() -> None:
     texts = {
         "lib": entry("build-env", 'set = "A=1"') + entry("drop", 'path = "bin/no"'),

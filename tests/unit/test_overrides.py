@@ -280,18 +280,28 @@ def test_what_is_bundled_is_plain(key: str, value: str) -> None:
     assert _mistake(f"[[bundled]]\n{lines}").startswith(f"foo.toml: bundled[0].{key}: ")
 
 
+def test_a_reason_can_be_printed() -> None:
+    text = '[[drop]]\npath = "a"\nreason = "x \\u001b[31m \\u202e"\n'
+    assert _mistake(text).startswith("foo.toml: drop[0].reason: the reason holds control characters")
+
+
 def test_bundled_code_needs_its_proof() -> None:
     mistakes = _mistakes({"foo.toml": '[[bundled]]\nname = "lmdb"\nversion = "1.0"\nreason = "x"\n'})
     assert [mistake.split(":")[1] for mistake in mistakes] == [" bundled[0].file", " bundled[0].text"]
 
 
-@pytest.mark.parametrize("path", ["../*.json", "/etc/*", "a[0-9]", "a b", "'", "$(id)", "a\\n*", "%{x}", ""])
+@pytest.mark.parametrize("path", ["../*.json", "/etc/*", "a[0-9]", "a b", "'", "$(id)", "a\\n*", "%{x}", "-x", ""])
 @pytest.mark.parametrize("key", ["must-have", "not-hardened"])
 def test_a_pattern_needs_no_more_than_quotes(key: str, path: str) -> None:
     assert f"foo.toml: {key}[0].path: " in _mistake(f'[[{key}]]\npath = "{path}"\nreason = "x"\n')
 
 
-@pytest.mark.parametrize("count", ["0", "-1", '"1"', "true"])
+def test_files_that_must_be_there_are_told_folder_by_folder() -> None:
+    text = '[[must-have]]\npath = "**/a"\nreason = "x"\n'
+    assert _mistake(text).startswith("foo.toml: must-have[0].path: '**/a' holds **, which means nothing here")
+
+
+@pytest.mark.parametrize("count", ["0", "-1", '"1"', "true", "1000001"])
 def test_a_count_of_files_is_one_or_more(count: str) -> None:
     text = f'[[must-have]]\npath = "a"\nat-least = {count}\nreason = "x"\n'
     assert _mistake(text).startswith("foo.toml: must-have[0].at-least: expected ")

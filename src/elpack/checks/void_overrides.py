@@ -185,6 +185,8 @@ def _build_with(case: Case) -> Found:
 
     def why(name: str) -> str:
         if (have := closure.get(canonicalize_name(name))) is None:
+            if canonicalize_name(name) in case.inputs.elsewhere:
+                return ""  # of another layout or target, whose builds take it
             return f"{name} is not in the closure, whose version the build would take"
         pins = [f"=={have.version}", f"==={have.version}"]
         for _, facts in case.sdists:

@@ -23,6 +23,7 @@ from elpack.init import (
     check_project,
     choose_targets,
     commands_of,
+    declared_name,
     own_dist,
     packager_of,
     release_text,
@@ -131,8 +132,7 @@ def _keep_out_of_git(workspace: Workspace) -> None:
 
 def _ask_backend(pyproject: Mapping[str, Any], workspace: Workspace, runner: Runner) -> SdistFacts:
     """Return what the sdist says that the project's backend makes: names, versions and scripts may be dynamic."""
-    project = pyproject.get("project") or pyproject.get("tool", {}).get("poetry") or {}
-    name = dist_name(project["name"]) if isinstance(project.get("name"), str) else dist_name("project")
+    name = declared_name(pyproject) or dist_name("project")
     made = local_source(FirstParty(name, path="."), workspace, runner)
     if made is None:
         raise AssertionError("the pyproject.toml was there")

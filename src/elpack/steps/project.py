@@ -74,6 +74,8 @@ def _missing_files(release: Release, workspace: Workspace) -> list[Problem]:
         for asset in release.assets
         if not (workspace.home / asset.source).is_file()
     ]
-    if release.smoke.files and not (workspace.home / release.smoke.files).is_dir():
-        problems.append(Problem("the folder is not there", where=f"{file}: smoke.files {release.smoke.files}"))
+    of_system = release.system.smoke.files if release.system else ""
+    for key, files in (("smoke.files", release.smoke.files), ("system.smoke.files", of_system)):
+        if files and not (workspace.home / files).is_dir():
+            problems.append(Problem("the folder is not there", where=f"{file}: {key} {files}"))
     return problems

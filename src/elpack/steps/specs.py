@@ -37,7 +37,7 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
         if package.role in roles
     }
     every = not out and {session.layout for session in sessions} >= set(sessions[0].project.release.layouts)
-    old = {path.name: path.read_text() for path in folder.glob("*.spec") if every or path.name in texts}
+    old = {path.name: _committed(path) for path in folder.glob("*.spec") if every or path.name in texts}
     new = () if out else _new_entries(sessions)
     if compare:
         _compare(texts, old, folder, new)
@@ -49,8 +49,15 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
     for name in old.keys() - texts.keys():
         (folder / name).unlink()
     for name, text in texts.items():
+        if (folder / name).is_symlink():
+            (folder / name).unlink()  # what it points to is not elpack's to write
         (folder / name).write_text(text)
     return len(texts)
+
+
+def _committed(path: Path) -> str:
+    """Return what a spec says, byte for byte where it is text; a link says nothing."""
+    return "" if path.is_symlink() else path.read_bytes().decode(errors="replace")
 
 
 def _new_entries(sessions: Sequence[Session]) -> tuple[Entry, ...]:
@@ -67,12 +74,13 @@ def _compare(texts: dict[str, str], old: dict[str, str], folder: Path, new: Sequ
         for entry in new
     ]
     for name in sorted(texts.keys() | old.keys()):
+        if old.get(name) == texts.get(name):
+            continue
         diff = difflib.unified_diff(
             old.get(name, "").splitlines(), texts.get(name, "").splitlines(), "committed", "generated", lineterm="", n=1
         )
-        lines = list(diff)
-        if lines:
-            what = "the committed spec is not what the plan gives\n" + "\n".join(lines[:20])
-            problems.append(Problem(what, where=str(folder / name), fix="elpack spec, then commit"))
+        lines = list(diff)[:20] or ["only its line ends differ"]
+        what = "the committed spec is not what the plan gives\n" + "\n".join(lines)
+        problems.append(Problem(what, where=str(folder / name), fix="elpack spec, then commit"))
     if problems:
         raise PlanError(*problems)
