@@ -81,7 +81,15 @@ def test_a_second_run_does_nothing_and_says_so(rpm_all: Run) -> None:
 def test_nothing_is_offered_to_the_rest_of_the_system(rpm_all: Run) -> None:
     offered = {provide.split(" ")[0] for header in read_headers(rpms()) for provide in header.provides}
     outside = {name for name in offered if not name.startswith(("crossbar", "user(crossbar)", "group(crossbar)"))}
-    assert outside == {"python3-crossbar"}
+    vendored = {name for name in outside if name.startswith("bundled(")}
+    assert outside - vendored == {"python3-crossbar"}
+    assert vendored == {
+        "bundled(flatbuffers)",
+        "bundled(lmdb)",
+        "bundled(npm(@openzeppelin/contracts))",
+        "bundled(python3dist(flatbuffers))",
+        "bundled(python3dist(lmdb))",
+    }
 
 
 def test_requirements_inside_the_release_are_exact(rpm_all: Run) -> None:
