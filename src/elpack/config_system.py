@@ -31,7 +31,7 @@ DEVELOPERS = frozenset(
             "development",
             "doc",
         ),
-        *("docs", "documentation", "format", "lint", "linting", "mypy", "pre-commit", "qa", "release", "style", "test"),
+        *("docs", "documentation", "lint", "linting", "mypy", "pre-commit", "qa", "release", "style", "test"),
         *("tests", "testing", "tox", "type-check", "type-checking", "typecheck", "types", "typing"),
     }
 )
