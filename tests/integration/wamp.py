@@ -53,7 +53,8 @@ def in_root(root: Path, *arguments: str, ok: bool = True, env: Mapping[str, str]
     # no user namespace: it would know root alone, and so nobody that files belong to
     apart = ("--unshare-net", "--unshare-pid", "--unshare-ipc", "--cap-add", "ALL")
     command = ("bwrap", "--bind", str(root), "/", "--dev", "/dev", "--proc", "/proc", *apart, *arguments)
-    environment = {**os.environ, **(env or {})}
+    # the stand-in ships Python's own modules without bytecode, which root would leave in the root
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0 or not ok, done.stdout + done.stderr
     return done.stdout
