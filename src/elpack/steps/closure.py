@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_sdist_filename
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from elpack.workspace import Workspace
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Closure:
     """What a target needs at run time, and the file that each dist is packaged from. `version` is the release's."""
 
@@ -45,20 +45,22 @@ class Closure:
     layout: Layout
     version: str
     selection: Selection
-    chosen: dict[NormalizedName, Choice]
+    chosen: Mapping[NormalizedName, Choice]
 
 
 @dataclass(slots=True)
 class Sources:
     """The application's lock and the first-party sources, at hand before any target is looked at.
 
-    A library may have no lock; then each first-party dist is among the local ones.
+    A library may have no lock; then each first-party dist is among the local ones. closures: those found so far, since
+    a plan for one target asks about all.
     """
 
     lock: UvLock | None
     local: Mapping[NormalizedName, RemoteFile]
     paths: dict[str, Path]
     notices: tuple[str, ...]
+    closures: dict[tuple[Target, Layout, frozenset[NormalizedName]], Closure] = field(default_factory=dict)
 
 
 def read_sources(project: Project, workspace: Workspace, *, offline: bool = False, runner: Runner = run) -> Sources:
@@ -97,9 +99,17 @@ def close(
     layout: Layout | None = None,
     also: frozenset[NormalizedName] = frozenset(),
 ) -> Closure:
-    """Select the closure of a layout for a target, and choose each dist's file. `also`: more roots for libraries."""
+    """Return the closure of a layout for a target, with each dist's file. `also`: more roots for libraries."""
+    key = target, layout or project.release.layout, also
+    if key not in sources.closures:
+        sources.closures[key] = _close(project, sources, *key)
+    return sources.closures[key]
+
+
+def _close(
+    project: Project, sources: Sources, target: Target, layout: Layout, also: frozenset[NormalizedName]
+) -> Closure:
     release = project.release
-    layout = layout or release.layout
     system = layout is Layout.SYSTEM
     selected = _system(release, sources, target, also) if system else _stack(release, sources, target)
     dists = tuple(
