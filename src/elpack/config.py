@@ -5,13 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from elpack.changelog import DATED
 from elpack.config_promises import Promises, read_promises
 from elpack.config_service import read_service, read_smoke
 from elpack.config_system import SystemLayout, read_system
+from elpack.config_values import (
+    absolute_path,
+    each,
+    file_mode,
+    index_url,
+    matching,
+    one_of,
+    packager,
+    positive,
+    relative_path,
+)
 from elpack.errors import ConfigError, Problem
 from elpack.model import Layout, Policy, Sha256
 from elpack.naming import dist_name, parse_version, rpm_name
@@ -19,8 +29,6 @@ from elpack.tables import Table, parse_toml
 from elpack.targets import TargetChoice, known_targets, read_target_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
@@ -30,13 +38,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +166,15 @@ def parse_release(text: str, file: str = "elpack.toml") -> Release:
 def _release(root: Table) -> Release:
     head = root.table("release")
     name = head.parsed("name", rpm_name)
-    layout = Layout(head.parsed("layout", _one_of(tuple(Layout)), Layout.STACK) or Layout.STACK)
+    layout = Layout(head.parsed("layout", one_of(tuple(Layout)), Layout.STACK) or Layout.STACK)
     release = Release(
         name=name or rpm_name("unnamed"),
         date=head.get("date", dt.date),
-        revision=_positive(head, "revision", 1),
-        packager=head.parsed("packager", _packager) or "",
+        revision=positive(head, "revision", 1),
+        packager=head.parsed("packager", packager) or "",
         layout=layout,
-        prefix=head.parsed("prefix", _matching(_PREFIX, "/opt/<name>"), f"/opt/{name}") or "",
-        index=head.parsed("index", _index, "https://pypi.org/simple/") or "",
+        prefix=head.parsed("prefix", matching(_PREFIX, "/opt/<name>"), f"/opt/{name}") or "",
+        index=head.parsed("index", index_url, "https://pypi.org/simple/") or "",
         application=_library(root) if root.has("library") else _application(root.table("application")),
         first_party=_first_party(root.table("first-party")),
         targets=_targets(root.table("targets")),
@@ -223,7 +228,7 @@ def _check_system(root: Table, release: Release, system: SystemLayout) -> None:
 def _library(root: Table) -> Application:
     table = root.table("library")
     name = table.parsed("name", dist_name) or dist_name("unnamed")
-    lock = table.parsed("lock", _relative) or "" if table.has("lock") else ""
+    lock = table.parsed("lock", relative_path) or "" if table.has("lock") else ""
     table.done()
     return Application(name, lock, frozenset(), rpm_name(str(name)), (), (), library=True)
 
@@ -242,11 +247,11 @@ def _application(table: Table) -> Application:
     name = table.parsed("name", dist_name) or dist_name("unnamed")
     application = Application(
         name=name,
-        lock=table.parsed("lock", _relative, "uv.lock") or "",
-        extras=frozenset(_each(table, "extras", dist_name)),
+        lock=table.parsed("lock", relative_path, "uv.lock") or "",
+        extras=frozenset(each(table, "extras", dist_name)),
         rpm=table.parsed("rpm", _application_rpm, str(name)) or rpm_name("unnamed"),
-        provides=tuple(_each(table, "provides", rpm_name)),
-        expose=tuple(_each(table, "expose", _matching(_COMMAND, "a command's name"))),
+        provides=tuple(each(table, "provides", rpm_name)),
+        expose=tuple(each(table, "expose", matching(_COMMAND, "a command's name"))),
     )
     table.done()
     return application
@@ -271,7 +276,7 @@ def _one_first_party(name: str, table: Table) -> FirstParty:
     dist = FirstParty(
         name=normalised,
         version=table.parsed("version", parse_version) if table.has("version") else None,
-        sha256=Sha256(table.parsed("sha256", _matching(_SHA256, "64 hexadecimal digits")) or "")
+        sha256=Sha256(table.parsed("sha256", matching(_SHA256, "64 hexadecimal digits")) or "")
         if table.has("sha256")
         else None,
         path=table.get("path", str, ""),
@@ -315,87 +320,21 @@ def _policies(table: Table) -> tuple[tuple[NormalizedName, Policy], ...]:
 
 def _asset(table: Table) -> AssetFile:
     asset = AssetFile(
-        source=table.parsed("source", _relative) or "",
-        destination=table.parsed("destination", _absolute) or "",
-        mode=int(table.parsed("mode", _mode, "0644") or 0),
+        source=table.parsed("source", relative_path) or "",
+        destination=table.parsed("destination", absolute_path) or "",
+        mode=int(table.parsed("mode", file_mode, "0644") or 0),
         config=table.get("config", bool, False),
-        group=table.parsed("group", _matching(_GROUP, "a group's name"), "root") or "root",
+        group=table.parsed("group", matching(_GROUP, "a group's name"), "root") or "root",
     )
     table.done()
     return asset
 
 
-def _each(table: Table, key: str, parse: Callable[[str], T]) -> Iterator[T]:
-    for text in table.strings(key):
-        try:
-            yield parse(text)
-        except ValueError as error:
-            table.problem(key, str(error))
-
-
-def _positive(table: Table, key: str, default: int) -> int:
-    before = len(table.problems)
-    value = table.get(key, int, default)
-    if value < 1 and len(table.problems) == before:
-        table.problem(key, f"expected 1 or more, found {value}")
-    return value
-
-
-def _matching(pattern: re.Pattern[str], form: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not pattern.match(text):
-            raise ValueError(f"{text!r} is not of the form {form}")
-        return text
-
-    return parse
-
-
-def _packager(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(f"{text!r} holds control characters")
-    return _matching(_PACKAGER, "Name <mail@address>")(text)
-
-
-def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"{text!r} is not one of: {', '.join(names)}")
-        return text
-
-    return parse
-
-
 def _policy(text: str) -> Policy:
-    return Policy(_one_of((Policy.SDIST,))(text))
+    return Policy(one_of((Policy.SDIST,))(text))
 
 
 def _application_rpm(text: str) -> RpmName:
     if text.startswith("python3-"):
         raise ValueError(f"{text!r} has a meaning to EL9's macros; make it one of application.provides instead")
     return rpm_name(text)
-
-
-def _index(text: str) -> str:
-    if "@" in text or not (text.startswith("https://") or _LOOPBACK.match(text)):
-        raise ValueError("an index is an https URL without credentials")
-    return text.rstrip("/") + "/"
-
-
-def _relative(text: str) -> str:
-    path = PurePosixPath(text)
-    if not text or path.is_absolute() or ".." in path.parts or not _PLAIN_PATH.match(text):
-        raise ValueError(f"{text!r} is not a plain relative path below the release file")
-    return text
-
-
-def _absolute(text: str) -> str:
-    path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or not _PLAIN_PATH.match(text):
-        raise ValueError(f"{text!r} is not a plain absolute path")
-    return text
-
-
-def _mode(text: str) -> str:
-    if not re.fullmatch(r"0[0-7]{3}", text):
-        raise ValueError(f"{text!r} is not a file mode such as 0644")
-    return str(int(text, 8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elpack.naming import dist_name
+from elpack.config_values import dist_names
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -27,16 +27,6 @@ class Promises:
 
 def read_promises(table: Table) -> Promises:
     """Return the promises, none where the release makes none; mistakes are noted at their keys."""
-    found: list[NormalizedName] = []
-    for position, text in enumerate(table.strings("not-required")):
-        try:
-            name = dist_name(text)
-        except ValueError as error:
-            table.problem(f"not-required[{position}]", str(error))
-            continue
-        if name in found:
-            table.problem(f"not-required[{position}]", f"{name} is there twice")
-        found.append(name)
-    promises = Promises(tuple(found), table.get("cffi-only", bool, False))
+    promises = Promises(dist_names(table, "not-required"), table.get("cffi-only", bool, False))
     table.done()
     return promises

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from elpack.config_service import read_smoke
+from elpack.config_values import dist_names
 from elpack.naming import dist_name
 from elpack.smoke import Smoke
 
@@ -56,7 +57,7 @@ class SystemLayout:
 def read_system(table: Table) -> SystemLayout:
     """Return the table's content; mistakes are noted at their keys. An empty table asks for the layout as well."""
     system = SystemLayout(
-        packages=tuple(sorted(_names(table, "packages"))),
+        packages=tuple(sorted(dist_names(table, "packages"))),
         extras=_extras(table.table("extras")),
         replace=_replace(table.table("replace")),
         smoke=read_smoke(table.table("smoke")),
@@ -70,7 +71,7 @@ def read_system(table: Table) -> SystemLayout:
 def _extras(table: Table) -> dict[NormalizedName, tuple[NormalizedName, ...]]:
     found = {}
     for key in table.values:
-        dist, extras = _key(table, key), tuple(sorted(_names(table, key)))
+        dist, extras = _key(table, key), tuple(sorted(dist_names(table, key)))
         for extra in extras:
             if extra in DEVELOPERS:
                 table.problem(key, f"extra {extra} is for {dist}'s developers", fix=f"leave {extra} out")
@@ -102,17 +103,3 @@ def _key(table: Table, key: str) -> NormalizedName | None:
     except ValueError as error:
         table.problem(key, str(error))
         return None
-
-
-def _names(table: Table, key: str) -> set[NormalizedName]:
-    found = set()
-    for text in table.strings(key):
-        try:
-            name = dist_name(text)
-        except ValueError as error:
-            table.problem(key, str(error))
-            continue
-        if name in found:
-            table.problem(key, f"{name} is there twice")
-        found.add(name)
-    return found

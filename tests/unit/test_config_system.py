@@ -110,7 +110,7 @@ def test_the_table_and_its_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[system]\npackages = ["own", "OWN"]', "system.packages: own is there twice"),
+        ('[system]\npackages = ["own", "OWN"]', "system.packages[1]: own is there twice"),
         ('[system.extras]\nown = ["fast"]\nOWN = []', "system.extras.OWN: own is there twice, in two spellings"),
         ('[system.replace]\nsix = "a"\nSIX = "b"', "system.replace.SIX: six is there twice, in two spellings"),
         ('[system.replace]\nsix = "a \\u001b[31m"', "system.replace.six: the reason holds control characters"),
@@ -188,7 +188,7 @@ run = ["{python}", "-c", "import own"]
         ('[system]\npackages = "own"\n', "elpack.toml: system.packages: expected an array, found a string"),
         (
             '[system]\npackages = ["a b"]\n',
-            "elpack.toml: system.packages: 'a b' is not a valid name of a Python distribution",
+            "elpack.toml: system.packages[0]: 'a b' is not a valid name of a Python distribution",
         ),
         (
             '[system]\npackage = ["own"]\n',
@@ -201,7 +201,7 @@ run = ["{python}", "-c", "import own"]
         ),
         (
             '[system.extras]\nown = ["a b"]\n',
-            "elpack.toml: system.extras.own: 'a b' is not a valid name of a Python distribution",
+            "elpack.toml: system.extras.own[0]: 'a b' is not a valid name of a Python distribution",
         ),
         ('[system.extras]\nown = "fast"\n', "elpack.toml: system.extras.own: expected an array, found a string"),
         (

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 EPOCH = 1_795_132_800
 ELF = b"\x7fELF\x02\x01\x01" + bytes(64)
+DEFAULTS: dict[str, Any] = {
+    "drop": [],
+    "keep_source": [],
+    "licence": [],
+    "must_have": [],
+    "script_suffix": "",
+    "native": False,
+    "pure": False,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +56,8 @@ def put(folder: Path, files: dict[str, str | bytes], mode: int = 0o644) -> None:
 def finish(tree: Tree, **options: Any) -> list[str]:
     """Finish a tree and return its list of files."""
     files = tree.root.parent / "files"
-    defaults = {
-        "drop": [],
-        "keep_source": [],
-        "licence": [],
-        "must_have": [],
-        "script_suffix": "",
-        "native": False,
-        "pure": False,
-    }
     places = {"root": str(tree.root), "prefix": tree.prefix, "files": str(files)}
-    buildroot.finish(argparse.Namespace(**places, **{**defaults, **options}))
+    buildroot.finish(argparse.Namespace(**places, **{**DEFAULTS, **options}))
     return files.read_text().splitlines()
 
 
@@ -314,17 +314,8 @@ def test_a_wheel_is_installed_and_finished(tmp_path: Path) -> None:
         },
     )
     tree, files = Tree(str(tmp_path / "root"), "/opt/app"), tmp_path / "files"
-    defaults: dict[str, Any] = {
-        "drop": [],
-        "keep_source": [],
-        "licence": [],
-        "must_have": [],
-        "script_suffix": "",
-        "native": False,
-        "pure": False,
-    }
     places = {"root": str(tree.root), "prefix": "/opt/app", "files": str(files), "wheel": str(wheel)}
-    buildroot.wheel(argparse.Namespace(**places, **defaults))
+    buildroot.wheel(argparse.Namespace(**places, **DEFAULTS))
     assert (tree.top / "bin/a-tool").read_text().startswith("#!/opt/app/bin/python\n")
     assert (tree.top / "bin/old").read_text() == "#!/opt/app/bin/python\n"
     listed = files.read_text().splitlines()

@@ -22,6 +22,7 @@ PURE = (
     "config_promises",
     "config_service",
     "config_system",
+    "config_values",
     "targets",
     "lockfile",
     "selection",

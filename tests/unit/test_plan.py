@@ -13,8 +13,8 @@ from elpack.model import Policy
 from elpack.naming import parse_version
 from elpack.plan.make import make_plan
 from elpack.plan.model import BuildRequire, Role, Source
-from elpack.plan.packages import dist_version
 from elpack.plan.paths import wheel_path
+from elpack.requirements import provided_version
 
 if TYPE_CHECKING:
     from elpack.plan.model import Package, Plan
@@ -233,7 +233,7 @@ def test_build_root_packages_live_in_the_interpreter_s_own_folder() -> None:
 
 @pytest.mark.parametrize(("version", "text"), [("1.30.0", "1.30"), ("2.0", "2"), ("1.0.5", "1.0.5"), ("3.0a1", "3~a1")])
 def test_versions_in_dist_provides(version: str, text: str) -> None:
-    assert dist_version(parse_version(version)) == text
+    assert provided_version(parse_version(version)) == text
 
 
 def test_the_macros_carry_the_installer() -> None:

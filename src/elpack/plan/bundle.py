@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from elpack.licences import all_of
 from elpack.naming import parse_version
 from elpack.plan.model import BuildRequire, Licence, NodeId, Package, Role
-from elpack.plan.packages import MACROS, RUNTIME, bundle_rpm, dist_version
+from elpack.plan.packages import MACROS, RUNTIME, bundle_rpm
+from elpack.requirements import provided_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ def bundle_package(inputs: Inputs, packages: Iterable[Package], application: Pac
     dists = tuple(one for one in parts if one.role is not Role.RUNTIME)
     python = inputs.target.python
     bundled = tuple(
-        f"bundled(python{python}dist({one.dist})) = {dist_version(parse_version(one.upstream_version))}"
+        f"bundled(python{python}dist({one.dist})) = {provided_version(parse_version(one.upstream_version))}"
         for one in dists
     )
     # the build user may not read the configuration, so it comes from its source; man pages are copied as compressed

@@ -115,18 +115,13 @@ def buildroot_package(inputs: Inputs, dist: SelectedDist) -> Package | None:
         licence=package.licence if package.licence.expression else Licence(UNREAD, package.licence.reason),
         needs=tuple(buildroot_node(inputs, name) for name in dist.requires),
         requires=(inputs.target.python_rpm,),
-        provides=(f"python{inputs.target.python}dist({dist.name}) = {dist_version(dist.version)}",),
+        provides=(f"python{inputs.target.python}dist({dist.name}) = {provided_version(dist.version)}",),
     )
 
 
 def active(requirements: Iterable[str], target: Target) -> list[Requirement]:
     """Return the PEP 508 requirements that hold on the target without any extra; malformed ones are left out."""
     return applicable(requirements, target.marker_environment())
-
-
-def dist_version(version: Version) -> str:
-    """Return a version as dist Provides spell it."""
-    return provided_version(version)
 
 
 def build_requirements(inputs: Inputs, package: Package, facts: SdistFacts) -> tuple[list[BuildRequire], list[NodeId]]:

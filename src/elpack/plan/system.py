@@ -14,14 +14,13 @@ from elpack.naming import rpm_name
 from elpack.plan.model import BuildRequire, Extra, NodeId, Package, Role
 from elpack.plan.packages import (
     dist_package,
-    dist_version,
     facts_of,
     override_notes,
     override_of,
     system_node,
     with_changelog,
 )
-from elpack.requirements import applicable, rpm_requirements
+from elpack.requirements import applicable, provided_version, rpm_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -205,7 +204,7 @@ def _extra(inputs: Inputs, dist: SelectedDist, extra: NormalizedName) -> Extra:
     texts, spellings = (facts.metadata.requires_dist, facts.metadata.extras) if facts else ((), ())
     requirements = applicable(texts, inputs.target.marker_environment(), extra)
     spelling = _spelling(extra, spellings)
-    offer = f"python{inputs.target.python}dist({dist.name}[{extra}]) = {dist_version(dist.version)}"
+    offer = f"python{inputs.target.python}dist({dist.name}[{extra}]) = {provided_version(dist.version)}"
     return Extra(
         name=extra,
         rpm=rpm_name(f"{system_rpm(inputs, dist.name)}+{spelling}"),
