@@ -34,11 +34,15 @@ if TYPE_CHECKING:
     from elpack.changelog import Entry
     from elpack.plan.policy import Choice
 
-RELEASE = """\
+HEAD = """\
 [release]
 name = "shop"
 date = 2026-11-01
 packager = "Shop <shop@example.org>"
+"""
+RELEASE = (
+    HEAD
+    + """\
 [application]
 name = "app"
 provides = ["python3-app"]
@@ -48,6 +52,7 @@ app = {}
 own = {}
 [targets.el9]
 """
+)
 
 
 def digest(text: str) -> Sha256:

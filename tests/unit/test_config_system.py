@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.plans import HEAD
 
 from elpack.config import Release, parse_release
 from elpack.config_system import DEVELOPERS
 from elpack.errors import ConfigError
 from elpack.model import Layout
 
-HEAD = """\
-[release]
-name = "shop"
-date = 2026-11-01
-packager = "Shop <shop@example.org>"
-"""
 TARGETS = """\
 [first-party]
 own = {}

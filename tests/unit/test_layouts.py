@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from tests.unit.plans import Case
+from tests.unit.plans import HEAD, Case
 
 from elpack import errors
 from elpack.config import parse_release
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
     from elpack.config import Release
 
-HEAD = """\
-[release]
-name = "shop"
-date = 2026-11-01
-packager = "Shop <shop@example.org>"
-"""
 TARGETS = """\
 [first-party]
 app = {}

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.plans import OWN, Case, Dist
+from tests.unit.plans import HEAD, OWN, Case, Dist
 
 from elpack.checks.system_rules import unspeakable_requirement
 from elpack.model import CoreMetadata, Layout
 from elpack.plan.make import make_plan
 from elpack.render import render_all
 
-RELEASE = """\
-[release]
-name = "shop"
-date = 2026-11-01
-packager = "Shop <shop@example.org>"
-layout = "system"
-[library]
-name = "own"
-[first-party]
-own = {}
-[targets.el9]
-"""
+RELEASE = HEAD + 'layout = "system"\n[library]\nname = "own"\n[first-party]\nown = {}\n[targets.el9]\n'
 
 
 def case(extras: tuple[str, ...] = (), requires_dist: tuple[str, ...] = (), table: str = "") -> Case:

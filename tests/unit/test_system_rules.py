@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from packaging.version import Version
-from tests.unit.plans import HATCHLING, OWN, Case, Dist
+from tests.unit.plans import HATCHLING, HEAD, OWN, Case, Dist
 
 from elpack.checks import RULES
 from elpack.checks.system_rules import (
@@ -23,19 +23,9 @@ from elpack.plan.make import make_plan
 from elpack.plan.system import settle
 from elpack.targets.shipped import Shipped
 
-RELEASE = """\
-[release]
-name = "shop"
-date = 2026-11-01
-packager = "Shop <shop@example.org>"
-layout = "system"
-[library]
-name = "own"
-lock = "uv.lock"
-[first-party]
-own = {}
-[targets.el9]
-"""
+RELEASE = (
+    HEAD + 'layout = "system"\n[library]\nname = "own"\nlock = "uv.lock"\n[first-party]\nown = {}\n[targets.el9]\n'
+)
 FAST = '[system.extras]\nown = ["fast"]\n'
 LIB = Dist("lib", "0.9")
 
