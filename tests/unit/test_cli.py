@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from rich.console import Console
 from tests.unit.plans import LIB, Case
 from typer.testing import CliRunner, Result
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-COMMANDS = sorted(command.name or (command.callback or str).__name__ for command in cli.app.registered_commands)
+COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
 ERRORS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, ElpackError)]
 PLAN = make_plan(Case().inputs())
 ESCAPE = "\x1b"

@@ -136,7 +136,7 @@ def test_the_graph_was_read() -> None:
     assert "elpack.model" in found["elpack.steps.results"].imports
     assert "elpack.model" not in found["elpack.steps.results"].at_run_time
     assert "subprocess" in found["elpack.run"].imports
-    assert "elpack.pipeline" in found["elpack.cli"].at_run_time, "imports inside of functions count"
+    assert "elpack.pipeline" in found["elpack.cli.build"].at_run_time, "imports inside of functions count"
 
 
 def test_every_module_is_pure_or_has_effects() -> None:
@@ -175,8 +175,8 @@ def test_only_the_command_line_ends_the_process() -> None:
             raised = {node.exc for node in ast.walk(module.tree) if isinstance(node, ast.Raise)}
             names = {node.id for node in called | raised if isinstance(node, ast.Name)}
             assert names & EXITS == set(), module.name
-    (cli,) = (module for module in checked() if module.part == "cli")
-    assert "exit" in _used_of(cli, "sys")
+    (guard,) = (module for module in checked() if module.name == "elpack.cli.guard")
+    assert "exit" in _used_of(guard, "sys")
 
 
 def test_only_the_terminal_s_modules_print() -> None:
