@@ -1,0 +1,59 @@
+"""What several commands can be told, and the session that comes of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elpack.report.console import console_on
+from elpack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from elpack.pipeline import Session
+
+ReleaseFile = Annotated[Path, typer.Option("--file", "-f", help="The release file.", show_default=True)]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", help="A target of the release file; else the first that can be reached.")
+]
+Arch = Annotated[str, typer.Option(help="Architecture; else this machine's.")]
+LayoutName = Annotated[str, typer.Option("--layout", "-l", help="stack, bundle or system; else the release's own.")]
+BuilderName = Annotated[str, typer.Option("--builder", help="auto, mock or bwrap.")]
+Distribution = Annotated[
+    str, typer.Option(help="mock's EL9: centos-stream-9, alma-9, rocky-9 or rhel-9, each also with +epel.")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Builds at the same time; 0: one per core, as far as memory goes.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="After a failure, build what does not depend on it.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Take what was fetched before; connect to nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def workspace_of(file: Path) -> Workspace:
+    """Return where the work on a release file is done and its results lie."""
+    home = file.resolve().parent
+    return Workspace(file.resolve(), home / ".elpack", home / "dist")
+
+
+def session_of(
+    file: Path,
+    *,
+    target: str = "",
+    arch: str = "",
+    layout: str = "",
+    builder: str = "auto",
+    distribution: str = "",
+    workers: int = 0,
+    keep_going: bool = False,
+    offline: bool = False,
+    again: bool = False,
+    quiet: bool = False,
+) -> Session:
+    """Return a session for the release file, which tells its progress on the terminal."""
+    from elpack.pipeline import Options, Session
+    from elpack.report.terminal import Terminal
+
+    options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again)
+    return Session(workspace_of(file), options, Terminal(console_on(sys.stderr), quiet=quiet))
