@@ -166,6 +166,13 @@ class StoreError(ElpackError):
     title = "the store cannot be used"
 
 
+class VerifyError(ElpackError):
+    """What lies there is not what it is said to be, or a second build gave something else."""
+
+    exit_code = 28
+    title = "verification found differences"
+
+
 class InterruptedRunError(ElpackError):
     """The user stopped the run; the next run goes on from here."""
 

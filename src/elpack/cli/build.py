@@ -11,6 +11,7 @@ from elpack.cli.guard import guarded
 from elpack.cli.options import (
     Arch,
     BuilderName,
+    DistFolder,
     Distribution,
     KeepGoing,
     LayoutName,
@@ -19,6 +20,7 @@ from elpack.cli.options import (
     ReleaseFile,
     TargetName,
     Workers,
+    WorkFolder,
     session_of,
 )
 from elpack.report.console import show
@@ -45,6 +47,8 @@ def _builds_up_to(last: str) -> Callable[..., None]:
         workers: Workers = 0,
         keep_going: KeepGoing = False,
         offline: Offline = False,
+        work: WorkFolder = None,
+        dist: DistFolder = None,
         quiet: Quiet = False,
     ) -> None:
         from elpack.pipeline import carry_out
@@ -59,6 +63,8 @@ def _builds_up_to(last: str) -> Callable[..., None]:
             workers=workers,
             keep_going=keep_going,
             offline=offline,
+            work=work,
+            dist=dist,
             quiet=quiet,
         )
         carry_out(session, last)
@@ -88,12 +94,14 @@ def smoke(
     target: TargetName = "",
     arch: Arch = "",
     layout: LayoutName = "",
+    work: WorkFolder = None,
+    dist: DistFolder = None,
     quiet: Quiet = False,
 ) -> None:
     """Install what is built into a clean root and smoke-test it; builds only what is missing."""
     from elpack.pipeline import carry_out
 
-    session = session_of(file, target=target, arch=arch, layout=layout, again=True, quiet=quiet)
+    session = session_of(file, target=target, arch=arch, layout=layout, again=True, work=work, dist=dist, quiet=quiet)
     carry_out(session, "install")
     if not quiet:
         _smoke_table(session)

@@ -27,14 +27,22 @@ Distribution = Annotated[
 Workers = Annotated[int, typer.Option(min=0, help="Builds at the same time; 0: one per core, as far as memory goes.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="After a failure, build what does not depend on it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Take what was fetched before; connect to nothing.")]
+WorkFolder = Annotated[
+    Path | None, typer.Option("--work", help="The work folder; else .elpack beside the release file.", metavar="DIR")
+]
+DistFolder = Annotated[
+    Path | None, typer.Option("--dist", help="Where the results go; else dist beside the release file.", metavar="DIR")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
-def workspace_of(file: Path) -> Workspace:
-    """Return where the work on a release file is done and its results lie."""
+def workspace_of(file: Path, work: Path | None = None, dist: Path | None = None) -> Workspace:
+    """Return where the work on a release file is done and its results lie: beside it, unless told otherwise."""
     home = file.resolve().parent
-    return Workspace(file.resolve(), home / ".elpack", home / "dist")
+    return Workspace(
+        file.resolve(), work.resolve() if work else home / ".elpack", dist.resolve() if dist else home / "dist"
+    )
 
 
 def session_of(
@@ -50,10 +58,12 @@ def session_of(
     offline: bool = False,
     again: bool = False,
     quiet: bool = False,
+    work: Path | None = None,
+    dist: Path | None = None,
 ) -> Session:
     """Return a session for the release file, which tells its progress on the terminal."""
     from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
 
     options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again)
-    return Session(workspace_of(file), options, Terminal(console_on(sys.stderr), quiet=quiet))
+    return Session(workspace_of(file, work, dist), options, Terminal(console_on(sys.stderr), quiet=quiet))
