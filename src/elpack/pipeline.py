@@ -77,6 +77,8 @@ class Options:
     offline: bool = False
     again: bool = False
     """Install and smoke-test even what passed before."""
+    preload: Path | None = None
+    """A library of the host that all programs of a build load first."""
 
 
 @dataclass(slots=True)
@@ -314,6 +316,7 @@ def make_build(session: Session) -> Build:
         workspace.work,
         runner=session.runner,
         distribution=session.options.distribution,
+        preload=session.options.preload,
     )
     return Build(
         plan=plan,

@@ -37,7 +37,7 @@ class BwrapBuilder:
     """A `Builder`. `repositories` are the target's own, from which the base root is made.
 
     extra are elpack's: build requirements and finished packages. Their content may change between builds.
-    work holds the base roots, dnf's cache and what is being built.
+    work holds the base roots, dnf's cache and what is being built. preload: see `sandboxed`.
     """
 
     target: Target
@@ -45,6 +45,7 @@ class BwrapBuilder:
     work: Path
     runner: Runner = run
     extra: tuple[Repository, ...] = ()
+    preload: Path | None = None
 
     @property
     def name(self) -> str:
@@ -142,7 +143,7 @@ class BwrapBuilder:
         )
 
     def _run(self, root: CleanRoot, job: BuildJob, command: tuple[str, ...], fine: tuple[int, ...] = (0,)) -> None:
-        completed = self.runner(sandboxed(root, command, job.log))
+        completed = self.runner(sandboxed(root, command, job.log, preload=self.preload))
         if completed.returncode not in fine:
             raise self._failure(job, completed.returncode)
 

@@ -56,17 +56,19 @@ def choose_builder(
     runner: Runner = run,
     environ: Mapping[str, str] = os.environ,
     distribution: str = "",
+    preload: Path | None = None,
 ) -> Choice:
     """Return the builder of that name; `auto` takes mock where it works, else bwrap.
 
-    distribution is mock's, see `MockBuilder`. Raises ConfigError for an unknown name, ToolMissingError when mock
-    is asked for and not installed, PrivilegeError when it is and this user may not use it.
+    distribution is mock's, see `MockBuilder`, preload bwrap's. Raises ConfigError for an unknown name or a preload
+    that goes to mock, ToolMissingError when mock is asked for and not installed, PrivilegeError when it is and this
+    user may not use it.
     """
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, 1)
         fix = f"did you mean {near[0]}?" if near else f"one of {', '.join(NAMES)}"
         raise ConfigError(Problem(f"there is no builder named {name!r}", where="builder", fix=fix))
-    bwrap = BwrapBuilder(target, repositories, work / "bwrap", runner, extra)
+    bwrap = BwrapBuilder(target, repositories, work / "bwrap", runner, extra, preload)
     if name == "bwrap":
         return Choice(bwrap, "it was asked for")
     host = mock_host(environ)
@@ -75,6 +77,8 @@ def choose_builder(
     if host.obstacle:
         error = PrivilegeError if host.program else ToolMissingError
         raise error(Problem(host.obstacle, where="builder mock", fix=host.fix))
+    if preload:
+        raise ConfigError(Problem("mock cannot preload a library", where="--preload", fix="--builder bwrap"))
     mock = MockBuilder(target, repositories, work / "mock", runner, extra, distribution, host.user, host.program)
     return Choice(mock, "it was asked for" if name == "mock" else "mock is installed")
 

@@ -16,6 +16,7 @@ from elpack.cli.options import (
     KeepGoing,
     LayoutName,
     Offline,
+    Preload,
     Quiet,
     ReleaseFile,
     TargetName,
@@ -49,6 +50,7 @@ def _builds_up_to(last: str) -> Callable[..., None]:
         offline: Offline = False,
         work: WorkFolder = None,
         dist: DistFolder = None,
+        preload: Preload = None,
         quiet: Quiet = False,
     ) -> None:
         from elpack.pipeline import carry_out
@@ -65,6 +67,7 @@ def _builds_up_to(last: str) -> Callable[..., None]:
             offline=offline,
             work=work,
             dist=dist,
+            preload=preload,
             quiet=quiet,
         )
         carry_out(session, last)

@@ -33,6 +33,10 @@ WorkFolder = Annotated[
 DistFolder = Annotated[
     Path | None, typer.Option("--dist", help="Where the results go; else dist beside the release file.", metavar="DIR")
 ]
+Preload = Annotated[
+    Path | None,
+    typer.Option(help="A library that all programs of a build load first, as verify --rebuild does.", metavar="FILE"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
@@ -60,10 +64,11 @@ def session_of(
     quiet: bool = False,
     work: Path | None = None,
     dist: Path | None = None,
+    preload: Path | None = None,
 ) -> Session:
     """Return a session for the release file, which tells its progress on the terminal."""
     from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
 
-    options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again)
+    options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again, preload)
     return Session(workspace_of(file, work, dist), options, Terminal(console_on(sys.stderr), quiet=quiet))
