@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from elpack.changelog import DATED
 from elpack.config_promises import Promises, read_promises
 from elpack.config_service import read_service, read_smoke
+from elpack.config_signing import Signing, read_signing
 from elpack.config_system import SystemLayout, read_system
 from elpack.config_values import (
     absolute_path,
@@ -108,6 +109,7 @@ class Release:
     smoke: Smoke
     system: SystemLayout | None = None
     promises: Promises = field(default_factory=Promises)
+    signing: Signing = field(default_factory=Signing)
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -184,6 +186,7 @@ def _release(root: Table) -> Release:
         smoke=read_smoke(root.table("smoke")),
         system=read_system(root.table("system")) if root.has("system") else None,
         promises=read_promises(root.table("promises")),
+        signing=read_signing(root.table("signing")),
     )
     head.done()
     _check_subject(root, release)

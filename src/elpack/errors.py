@@ -166,6 +166,13 @@ class StoreError(ElpackError):
     title = "the store cannot be used"
 
 
+class SigningError(ElpackError):
+    """Signing failed, or the key that was named cannot be used."""
+
+    exit_code = 27
+    title = "signing failed, or the key cannot be used"
+
+
 class VerifyError(ElpackError):
     """What lies there is not what it is said to be, or a second build gave something else."""
 

@@ -54,6 +54,11 @@ class Workspace:
         """Finished work, by key."""
         return self.work / "store"
 
+    @property
+    def keys(self) -> Path:
+        """The GnuPG home with the throwaway key of snapshots."""
+        return self.work / "keys"
+
     def output(self, target: Target) -> Path:
         """Return the folder with one target's results: repository, source RPMs, specs, logs, manifest."""
         return self.dist / target.name / target.arch

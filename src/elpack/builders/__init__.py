@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Repository:
     """A dnf repository that a build root may draw from: its id, and a folder or URL that holds repodata/.
 
-    gpgkey: URL of the key that signs its packages; a repository behind a URL is not used without one.
+    gpgkey: URL of the keys that sign it. A repository behind a URL is not used without one. A folder is unsigned
+    without one, as what was made a moment ago for this run alone; with one, its packages and its metadata are checked.
     """
 
     id: str

@@ -161,8 +161,11 @@ def section(repository: Repository) -> str:
     """Return a repository's part of dnf's configuration, with a blank line before it."""
     lines = [f"[{repository.id}]", f"name={repository.id}", f"priority={repository.priority}"]
     if is_folder(repository):
-        # made on this machine a moment ago: not signed yet, and looked at anew each time
-        lines += [f"baseurl={_url(repository)}", "gpgcheck=0", "metadata_expire=0"]
+        # looked at anew each time; without a key it was made on this machine a moment ago, and is not signed
+        checks = (
+            ["gpgcheck=1", "repo_gpgcheck=1", f"gpgkey={repository.gpgkey}"] if repository.gpgkey else ["gpgcheck=0"]
+        )
+        lines += [f"baseurl={_url(repository)}", *checks, "metadata_expire=0"]
     else:
         lines += [f"baseurl={repository.location}", "metadata_expire=6h"]
         lines += [f"gpgkey={repository.gpgkey}"] if repository.gpgkey else []

@@ -1,0 +1,146 @@
+"""Signs what is handed over: RPMs by rpmsign, judged by rpm afterwards; other files by detached signatures."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elpack.errors import Problem, SigningError
+from elpack.openpgp import dearmour, read_signature
+from elpack.steps.keys import release_key, signing_part, throwaway_key
+from elpack.tools.gpg import Keyring, user_home
+from elpack.tools.rpmsign import sign_packages, verify_packages, wrong_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from elpack.config_signing import Signing
+    from elpack.openpgp import Fingerprint
+    from elpack.run import Runner
+    from elpack.store import Store, StoredFile
+    from elpack.tools.gpg import Key
+    from elpack.workspace import Workspace
+
+_FORMAT = 1
+"""Raised when a signed copy would be another one for the same key and the same package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs a release.
+
+    trusted: the keys that customers get, the signing one first. metadata_expires: days after which the signature on a
+    repository's metadata counts no more, None for never. made: the key was made just now.
+    """
+
+    key: Key
+    keyring: Keyring
+    trusted: tuple[Fingerprint, ...]
+    metadata_expires: int | None = None
+    made: bool = False
+
+    @property
+    def by(self) -> Fingerprint:
+        """What signs: the key itself, or its newest subkey that can."""
+        return signing_part(self.key, time.time()).fingerprint
+
+    def public_keys(self) -> str:
+        """Return the keys that customers are to trust, as one armoured block."""
+        return self.keyring.export(self.trusted)
+
+    def rpms(self, paths: Sequence[Path], into: Path) -> tuple[Path, ...]:
+        """Put signed copies of RPM files into a folder, and have rpm verify them. Raises `SigningError`."""
+        into.mkdir(parents=True, exist_ok=True)
+        copies = tuple(into / path.name for path in paths)
+        for path, copy in zip(paths, copies, strict=True):
+            copy.unlink(missing_ok=True)  # never through a link into the store
+            shutil.copyfile(path, copy)
+        sign_packages(copies, self.keyring, self.by)
+        verify_packages(copies, self.keyring.export((self.key.fingerprint,)), self.by, self.keyring.runner)
+        return copies
+
+    def file(self, path: Path) -> Path:
+        """Write a detached signature of a file beside it, as <name>.asc, and return that. Raises `SigningError`."""
+        return self._sign(path, None)
+
+    def metadata(self, path: Path) -> Path:
+        """Do the same for a repository's repomd.xml, with the expiry that the release file asks for."""
+        return self._sign(path, self.metadata_expires)
+
+    def _sign(self, path: Path, expires_days: int | None) -> Path:
+        by = self.by
+        signature = self.keyring.sign(by, path.read_bytes(), expires_days=expires_days)
+        wrong = list(wrong_signature(read_signature(dearmour(signature.decode())), by))
+        if wrong:
+            raise SigningError(*(Problem(what, where=path.name) for what in wrong))
+        final = path.with_name(f"{path.name}.asc")
+        partial = path.with_name(f".{path.name}.asc")
+        partial.write_bytes(signature)
+        partial.replace(final)
+        return final
+
+
+def signer(signing: Signing, workspace: Workspace, runner: Runner) -> Signer:
+    """Return who signs by the release file: its key out of the user's GnuPG home, else the throwaway key.
+
+    Raises `SigningError` with every reason why a release key cannot be used.
+    """
+    if signing.key is None:
+        return throwaway_signer(workspace, runner)
+    return release_signer(signing, Keyring(user_home(), runner))
+
+
+def throwaway_signer(workspace: Workspace, runner: Runner) -> Signer:
+    """Return the signer of snapshots; its key is made now if there is none that lasts."""
+    keyring, key, made = throwaway_key(workspace, runner)
+    return Signer(key, keyring, (key.fingerprint,), made=made)
+
+
+def release_signer(signing: Signing, keyring: Keyring) -> Signer:
+    """Return the signer of a release. Raises `SigningError` for a key, or one trusted with it, that is not fit."""
+    problems: list[Problem] = []
+    found: list[Key] = []
+    for fingerprint in (*((signing.key,) if signing.key else ()), *signing.also_trusted):
+        try:
+            found.append(release_key(fingerprint, keyring, secret=fingerprint == signing.key))
+        except SigningError as error:
+            problems += error.problems
+    if problems:
+        raise SigningError(*problems)
+    return Signer(found[0], keyring, tuple(key.fingerprint for key in found), signing.metadata_expires)
+
+
+def signed_copies(signer: Signer, files: Iterable[StoredFile], store: Store, scratch: Path) -> dict[Path, StoredFile]:
+    """Return the signed copy of each RPM, by the path of the unsigned one; what was signed before is in the store."""
+    wanted = {file.path: file for file in files}
+    by = signer.by
+    keys = {path: _key(by, file) for path, file in wanted.items()}
+    found = {path: entry.files[0] for path, key in keys.items() if (entry := store.entry(key))}
+    missing = [path for path in wanted if path not in found]
+    if missing:
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="sign-", dir=scratch) as folder:
+            for path, copy in _sign_all(signer, missing, Path(folder)):
+                found[path] = store.put(keys[path], (copy,), {"signed": by, "of": wanted[path].sha256}).files[0]
+                copy.unlink()
+    return found
+
+
+def _sign_all(signer: Signer, paths: Sequence[Path], folder: Path) -> Iterable[tuple[Path, Path]]:
+    """Sign files whose names may be the same, each in a folder of its own where they are."""
+    rest = list(paths)
+    while rest:
+        batch = {path.name: path for path in reversed(rest)}
+        into = Path(tempfile.mkdtemp(dir=folder))
+        copies = signer.rpms(tuple(batch.values()), into)
+        yield from zip(batch.values(), copies, strict=True)
+        rest = [path for path in rest if batch[path.name] != path]
+
+
+def _key(by: Fingerprint, file: StoredFile) -> str:
+    return hashlib.sha256(f"signed {_FORMAT}\n{by}\n{file.sha256}\n".encode()).hexdigest()
