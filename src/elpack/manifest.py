@@ -71,9 +71,16 @@ def write_json(path: Path, value: object) -> None:
 
 def write_index(dist: Path) -> None:
     """Write dist/manifest.json: the manifests of all targets that were built, by their folder."""
-    found = sorted((*dist.glob("*/*/manifest.json"), *dist.glob("*/*/*/manifest.json")))
+    every = sorted((*dist.glob("*/*/manifest.json"), *dist.glob("*/*/*/manifest.json")))
+    # what begins with a dot is under way
+    found = [path for path in every if not any(part.startswith(".") for part in path.relative_to(dist).parts)]
     targets = {str(path.parent.relative_to(dist)): json.loads(path.read_text()) for path in found}
     write_json(dist / "manifest.json", {"format": FORMAT, "targets": targets})
+
+
+def drop_index(dist: Path) -> None:
+    """Remove dist/manifest.json, for as long as it would not be what the targets' own manifests say."""
+    (dist / "manifest.json").unlink(missing_ok=True)
 
 
 def effective(release: Release) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from elpack.checks import check_plan
 from elpack.errors import ConfigError, PrivilegeError, Problem, ToolMissingError
-from elpack.manifest import effective, manifest, write_index, write_json
+from elpack.manifest import drop_index, effective, manifest, write_index, write_json
 from elpack.model import Layout
 from elpack.plan.make import make_plan
 from elpack.render import render_all
@@ -19,6 +19,7 @@ from elpack.run import run
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
+from elpack.steps.exchange import exchanged
 from elpack.steps.gather import gather
 from elpack.steps.install import install_key, installed_root
 from elpack.steps.project import read_project
@@ -213,16 +214,20 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
     srpms = [result.srpm for node, result in sorted(session.results.items()) if nodes[node].role.at_run_time]
     tools = [result for node, result in sorted(session.results.items()) if node not in delivered]
     debug = debug_packages(session.results)
-    session.repository = publish(rpms, srpms, session.output, session.repository_id, session.plan.target, debug=debug)
-    publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], session.output)
-    folder = session.output / "specs"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for node, text in session.specs.items():
-        (folder / f"{nodes[node].rpm}.spec").write_text(text)
-    repodata = sorted(path for name in ("repo", "debug") for path in (session.output / name / "repodata").glob("*"))
-    write_json(session.output / "manifest.json", manifest(session.plan, session.results.values(), repodata))
-    write_json(session.output / "release.json", effective(session.project.release))
+    with exchanged(session.output, kept=("logs", *Layout)) as stage:
+        session.repository = publish(
+            rpms, srpms, stage, session.repository_id, session.plan.target, debug=debug, at=session.output
+        )
+        publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], stage)
+        folder = stage / "specs"
+        folder.mkdir()
+        for node, text in session.specs.items():
+            (folder / f"{nodes[node].rpm}.spec").write_text(text)
+        repodata = sorted(path for name in ("repo", "debug") for path in (stage / name / "repodata").glob("*"))
+        write_json(stage / "manifest.json", manifest(session.plan, session.results.values(), repodata))
+        write_json(stage / "release.json", effective(session.project.release))
+        # it quotes the manifest that is about to be replaced
+        drop_index(session.workspace.dist)
     write_index(session.workspace.dist)
     say(str(session.repository))
 

@@ -203,10 +203,10 @@ def installed(place: Place, compiled: dict[str, RpmHeader]) -> Path:
     root = place.folder / "installed"
     dnf = Dnf((*place.builder.repositories, *repositories), "x86_64", "9", place.folder / "dnf-installed")
     dnf.install(root, [header.name for header in compiled.values()], place.folder / "install.log")
-    # a later run without anything compiled leaves no old debug packages
-    publish(main, [], published, "demo", place.builder.target)
-    assert not (published / "debug").exists()
-    assert "debuginfo" not in (published / "demo.repo").read_text()
+    pure = place.folder / "published-pure"
+    publish(main, [], pure, "demo", place.builder.target)
+    assert not (pure / "debug").exists()
+    assert "debuginfo" not in (pure / "demo.repo").read_text()
     return root
 
 

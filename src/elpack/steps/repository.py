@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING
 
+from elpack.steps.exchange import link_or_copy
 from elpack.tools.createrepo import create_repository
 
 if TYPE_CHECKING:
@@ -38,61 +37,43 @@ repo_gpgcheck=0
 
 
 def publish(
-    rpms: Iterable[Path], srpms: Iterable[Path], into: Path, release: str, target: Target, *, debug: Sequence[Path] = ()
+    rpms: Iterable[Path],
+    srpms: Iterable[Path],
+    into: Path,
+    release: str,
+    target: Target,
+    *,
+    debug: Sequence[Path] = (),
+    at: Path | None = None,
 ) -> Path:
-    """Lay out repository and source RPMs below `into`, replacing what an earlier run left; return the repository.
+    """Lay out repository and source RPMs in the folder `into`, and return the repository.
 
-    debug packages get a repository of their own, which is there only if there are any.
-
-    The new folder is finished under another name first, so that a reader never sees half of it.
+    debug packages get a repository of their own, which is there only if there are any. `at` is where `into` will lie
+    when it is finished, which the .repo file says.
     """
-    final = _repository(rpms, into / "repo")
-    sources = _fresh(into / "srpms")
-    _place(srpms, sources)
-    _swap(sources, into / "srpms")
-    text = REPO_FILE.format(release=release, title=target.title, folder=final)
+    at = at or into
+    _repository(rpms, into / "repo")
+    _place(srpms, into / "srpms")
+    text = REPO_FILE.format(release=release, title=target.title, folder=at / "repo")
     if debug:
-        folder = _repository(debug, into / "debug")
-        text += DEBUG_SECTION.format(release=release, title=target.title, folder=folder)
-    else:
-        shutil.rmtree(into / "debug", ignore_errors=True)
+        _repository(debug, into / "debug")
+        text += DEBUG_SECTION.format(release=release, title=target.title, folder=at / "debug")
     (into / f"{release}.repo").write_text(text)
-    return final
+    return at / "repo"
 
 
 def publish_buildroot(packages: Iterable[Path], into: Path) -> None:
-    """Lay out the repository of build requirements below `into`: for rebuilding the source RPMs, not for hosts."""
+    """Lay out the repository of build requirements in `into`: for rebuilding the source RPMs, not for hosts."""
     _repository(packages, into / "buildroot")
 
 
-def _repository(files: Iterable[Path], final: Path) -> Path:
-    """Make a dnf repository of the files in place of the one of that name, and return it."""
-    partial = _fresh(final)
-    _place(files, partial)
-    create_repository(partial)
-    return _swap(partial, final)
-
-
-def _fresh(final: Path) -> Path:
-    partial = final.with_name(f".{final.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    return partial
+def _repository(files: Iterable[Path], folder: Path) -> None:
+    """Make a dnf repository of the files."""
+    _place(files, folder)
+    create_repository(folder)
 
 
 def _place(files: Iterable[Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
     for path in files:
-        try:
-            os.link(path, folder / path.name)
-        except OSError:
-            shutil.copy2(path, folder / path.name)
-
-
-def _swap(partial: Path, final: Path) -> Path:
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    partial.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
-    return final
+        link_or_copy(path, folder / path.name)
