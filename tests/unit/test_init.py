@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from tests.unit.backends import packs
 
 from elpack.config import parse_release
 from elpack.errors import ConfigError, LockError
@@ -79,6 +80,8 @@ class Backend:
     def __call__(self, command: Command) -> Completed:
         if command.argv[0] == "git":
             return Completed(command, 128, "", "not a git repository", 0.0)
+        if not packs(command):
+            return Completed(command, 0, "", "", 0.0)
         into, tree = Path(command.argv[command.argv.index("--out-dir") + 1]), Path(command.argv[-1])
         with tarfile.open(into / f"{self.name}.tar.gz", "w:gz") as archive:
             files = {"PKG-INFO": self.pkg_info, "pyproject.toml": (tree / "pyproject.toml").read_text()}

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.backends import packs, seen
 
+from elpack.archives.members import Limits
+from elpack.archives.repack import repack
 from elpack.config import FirstParty
-from elpack.errors import BuildError, CommandError
+from elpack.errors import ArchiveError, CommandError
 from elpack.naming import dist_name
 from elpack.run import Completed, run
-from elpack.steps.sources import build_files_digest, checkout, local_source
+from elpack.steps.checkouts import checkout, local_source
+from elpack.steps.sources import build_files_digest
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,6 +48,8 @@ class Backend:
 
     def __call__(self, command: Command) -> Completed:
         self.commands.append(command)
+        if not packs(command):
+            return Completed(command, 0, "", "", 0.0)
         into = Path(command.argv[command.argv.index("--out-dir") + 1])
         make_sdist(into / "shop-1.0.tar.gz", self.files)
         return Completed(command, 0, "", "", 0.0)
@@ -58,22 +64,17 @@ def workspace(tmp_path: Path) -> Workspace:
 SHOP = FirstParty(dist_name("shop"), path=".")
 
 
-def test_sdist_of_checkout_is_made_with_the_python_that_is_here(workspace: Workspace) -> None:
+def test_sdist_of_checkout_is_made_without_network_by_the_python_that_is_here(workspace: Workspace) -> None:
     backend = Backend({"pyproject.toml": PYPROJECT, "dist.py": b"", "docs/dist/a": b""})
     made = local_source(SHOP, workspace, backend)
     assert made is not None
     assert made[1].name == "shop-1.0.tar.gz"
-    argv = backend.commands[0].argv
-    assert argv[argv.index("--python") + 1] == sys.executable
-
-
-@pytest.mark.parametrize("member", [".elpack/standin/x.rpm", "dist/el9/x86_64/manifest.json"])
-def test_sdist_with_own_folders_is_refused(workspace: Workspace, member: str) -> None:
-    with pytest.raises(BuildError) as caught:
-        local_source(SHOP, workspace, Backend({"pyproject.toml": PYPROJECT, member: b"x"}))
-    (problem,) = caught.value.problems
-    assert member in problem.what
-    assert "/.elpack/, /dist/" in problem.fix
+    venv, install, ask, build = (command.argv for command in backend.commands)
+    assert venv[venv.index("--python") + 1].startswith(sys.base_prefix)
+    assert "--no-build" in install, "no code of a build requirement runs while the network is there"
+    assert "--share-net" in install
+    assert "--share-net" not in (*ask, *build)
+    assert build[build.index("--python") + 1] == "/task/venv/bin/python"
 
 
 def test_folders_of_a_checkout_elsewhere_are_its_own(workspace: Workspace, tmp_path: Path) -> None:
@@ -148,7 +149,9 @@ class Packer(Backend):
         super().__init__({})
 
     def __call__(self, command: Command) -> Completed:
-        tree = Path(command.argv[-1])
+        if not packs(command):
+            return super().__call__(command)
+        tree = seen(command)
         self.files = {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
         (tree / "shop" / "a.py").write_text("a version")
         done = super().__call__(command)
@@ -172,13 +175,34 @@ def test_what_elpack_leaves_in_a_checkout_is_not_packed(workspace: Workspace) ->
     with tarfile.open(made[1]) as archive:
         names = [member.name.removeprefix("shop-1.0/") for member in archive.getmembers()]
         assert archive.getmember("shop-1.0/PKG-INFO").size == 0, "the last one counts"
+        assert {member.mtime for member in archive.getmembers()} == {0}
     assert sorted(names) == ["PKG-INFO", "dist/app.js", "pyproject.toml", "shop/a.py"]
     assert (workspace.home / "shop" / "a.py").read_text() == "shop/a.py"
 
 
-def test_a_folder_below_the_top_of_its_repository_stays_there(workspace: Workspace, tmp_path: Path) -> None:
-    (tmp_path.parent / ".git").mkdir(exist_ok=True)
-    backend = Backend({"pyproject.toml": PYPROJECT})
-    local_source(SHOP, workspace, backend)
-    (tmp_path.parent / ".git").rmdir()
-    assert Path(backend.commands[0].argv[-1]).samefile(tmp_path)
+def test_the_same_files_give_the_same_sdist_whoever_packs_them_and_when(tmp_path: Path) -> None:
+    digests = set()
+    for number, names in enumerate((("a", "b"), ("b", "a"))):
+        path = tmp_path / f"{number}.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            for name in names:
+                member = tarfile.TarInfo(f"shop-1.0/{name}")
+                member.mtime, member.uid, member.uname, member.mode = number, number, f"u{number}", 0o600 + number
+                archive.addfile(member)
+        repack(path)
+        digests.add(path.read_bytes())
+    assert len(digests) == 1
+
+
+def test_an_sdist_that_is_a_bomb_or_no_archive_is_not_repacked(tmp_path: Path) -> None:
+    sdist = make_sdist(tmp_path / "shop-1.0.tar.gz", {"a": bytes(100), "b": bytes(100)})
+    before = sdist.read_bytes()
+    for limits in (Limits(total=150), Limits(members=1)):
+        with pytest.raises(ArchiveError, match="holds more than"):
+            repack(sdist, limits)
+    assert sdist.read_bytes() == before
+    for content in (b"", b"no gzip", before[:-20]):
+        sdist.write_bytes(content)
+        with pytest.raises(ArchiveError, match="is no gzipped tar archive"):
+            repack(sdist)
+    assert [path.name for path in tmp_path.iterdir()] == [sdist.name]

@@ -133,17 +133,19 @@ def _pyproject(tree: Tree, refusals: Refusals) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _BuildSystem:
+class BuildSystem:
+    """How a project is built, by PEP 517 and 518: requirements, the backend object, and where that lives."""
+
     requires: tuple[str, ...] = _DEFAULT_REQUIRES
     backend: str = _DEFAULT_BACKEND
     path: tuple[str, ...] = ()
 
 
-def _build_system(project: Mapping[str, Any], refusals: Refusals) -> _BuildSystem:
+def _build_system(project: Mapping[str, Any], refusals: Refusals) -> BuildSystem:
     table = project.get("build-system", {})
     if not isinstance(table, dict):
         refusals.add("has a build-system that is no table", "pyproject.toml")
-        return _BuildSystem()
+        return BuildSystem()
     requires = _texts(table, "requires", _DEFAULT_REQUIRES, refusals)
     backend = table.get("build-backend", _DEFAULT_BACKEND)
     if not isinstance(backend, str) or not re.fullmatch(r"\w+(\.\w+)*(:\w+(\.\w+)*)?", backend, re.ASCII):
@@ -154,7 +156,15 @@ def _build_system(project: Mapping[str, Any], refusals: Refusals) -> _BuildSyste
             Requirement(text)
         except InvalidRequirement:
             refusals.add(f"requires {text!a} to build, which is no requirement", "pyproject.toml")
-    return _BuildSystem(requires, backend, _texts(table, "backend-path", (), refusals))
+    return BuildSystem(requires, backend, _texts(table, "backend-path", (), refusals))
+
+
+def build_system(project: Mapping[str, Any], where: str) -> BuildSystem:
+    """Return what a pyproject.toml says of a project's build. Raises `ArchiveError` with all that is wrong there."""
+    refusals = Refusals(where)
+    found = _build_system(project, refusals)
+    refusals.check()
+    return found
 
 
 def _texts(table: Mapping[str, Any], key: str, default: tuple[str, ...], refusals: Refusals) -> tuple[str, ...]:

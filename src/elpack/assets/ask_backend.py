@@ -1,7 +1,8 @@
-"""Asks a PEP 517 backend what it needs to build a wheel. Runs in a sandbox, with the backend's own Python.
+"""Asks a PEP 517 backend what it needs to build. Runs in a sandbox, with the backend's own Python.
 
-Arguments: the sdist, an empty folder to unpack it into, the question (JSON: the sdist's top folder, backend and
-backend-path), and the file for the answer (JSON: an array of requirements).
+Arguments: the sdist, an empty folder to unpack it into, the question (JSON: the sdist's top folder, backend,
+backend-path and hook), and the file for the answer (JSON: an array of requirements). Without an sdist, the second
+argument is a checkout.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ import tarfile
 def main(sdist: str, build: str, question: str, answer: str) -> None:
     """Write the answer."""
     asked = json.loads(question)
-    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") and not sdist.endswith(".zip") else {}
-    shutil.unpack_archive(sdist, build, **safe)  # type: ignore[arg-type]
-    os.chdir(f"{build}/{asked['folder']}")
+    if sdist:
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") and not sdist.endswith(".zip") else {}
+        shutil.unpack_archive(sdist, build, **safe)  # type: ignore[arg-type]
+    os.chdir(os.path.join(build, asked["folder"]))  # noqa: PTH118 - a checkout's own path is absolute
     sys.path[:0] = [os.path.abspath(path) for path in asked["backend_path"]]  # noqa: PTH100 - strings go there
     module, _, attributes = asked["backend"].partition(":")
     backend = importlib.import_module(module)
     if attributes:
         backend = functools.reduce(getattr, attributes.split("."), backend)
-    hook = getattr(backend, "get_requires_for_build_wheel", list)
+    hook = getattr(backend, asked["hook"], list)
     with open(answer, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib would have to be imported
         json.dump(list(hook()), file)
 

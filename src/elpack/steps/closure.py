@@ -18,8 +18,9 @@ from elpack.plan.policy import choose_file, target_tags
 from elpack.requirements import applicable
 from elpack.run import run
 from elpack.selection import select, select_all
+from elpack.steps.checkouts import checkout, local_source
 from elpack.steps.facts import read_facts
-from elpack.steps.sources import checkout, local_source, pinned_sdist
+from elpack.steps.sources import pinned_sdist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -206,7 +207,7 @@ def _local_sources(
     notices: list[str] = []
     missing: list[str] = []
     for dist in release.first_party:
-        source = local_source(dist, workspace, runner, offline=offline)
+        source = local_source(dist, workspace, runner, index=release.index, offline=offline)
         if source is not None:
             local[dist.name] = source
         elif dist.path:

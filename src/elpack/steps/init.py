@@ -34,7 +34,7 @@ from elpack.model import SourceKind
 from elpack.naming import dist_name
 from elpack.run import Command
 from elpack.selection import select
-from elpack.steps.sources import local_source
+from elpack.steps.checkouts import local_source
 from elpack.targets import resolve_target
 
 if TYPE_CHECKING:

@@ -7,15 +7,13 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from elpack.archives import read_sdist
 from elpack.buildlock import OWN_REQUIRES, RENEW, build_inputs, read_build_lock
 from elpack.buildlock_text import PROJECT, Asked, lock_text, project_text
 from elpack.errors import BuildLockError, FetchError, Problem
 from elpack.lockfile import parse_uv_lock
 from elpack.plan.policy import best_wheel, target_tags
-from elpack.steps.lock_sandbox import LockSandbox, read_left
+from elpack.steps.lock_sandbox import LockSandbox, read_left, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 INDEX = "https://pypi.org/simple/"
 
-_MOST_ANSWERS = 200
 _MOST_ROUNDS = 10
 _UNREACHABLE = ("error sending request", "dns error", "Failed to fetch", "operation timed out")
 
@@ -71,11 +68,12 @@ class _Making:
         """Put down what a backend needs beyond its static requirements."""
         known = self.asked[facts.filename]
         question = {"folder": facts.folder, "backend": facts.backend, "backend_path": facts.backend_path}
-        result, answer = self.sandbox.ask(self._venv(known.requires), sdist, json.dumps(question))
+        hook = {"hook": "get_requires_for_build_wheel"}
+        result, answer = self.sandbox.ask(self._venv(known.requires), sdist, json.dumps(question | hook))
         if not answer:
             what = f"its backend {facts.backend} could not say what it needs\n{result.tail()}"
             raise BuildLockError(Problem(what, facts.filename, fix=RENEW))
-        dynamic = set(_requirements(answer, facts.filename)) - set(known.requires)
+        dynamic = set(read_requirements(answer, facts.filename)) - set(known.requires)
         self.asked[facts.filename] = replace(known, dynamic=tuple(sorted(dynamic)))
 
     def _venv(self, requires: tuple[str, ...]) -> Path:
@@ -154,22 +152,3 @@ def _without_wheel(text: str, targets: Sequence[Target]) -> Iterator[RemoteFile]
         for dist in read_build_lock(text, "pylock.build.toml", target):
             if dist.sdist is not None and best_wheel(dist.wheels, ranks) is None:
                 yield dist.sdist
-
-
-def _requirements(answer_text: str, filename: str) -> Iterator[str]:
-    try:
-        answer = json.loads(answer_text)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, list) or len(answer) > _MOST_ANSWERS:
-        raise BuildLockError(Problem("its backend answered with something else than requirements", filename))
-    for text in answer:
-        try:
-            requirement = Requirement(text)
-        except (InvalidRequirement, TypeError) as error:
-            what = f"its backend asks for {text!r}, which is not a requirement"
-            raise BuildLockError(Problem(what, filename)) from error
-        if requirement.url:
-            what = f"its backend asks for {text!r}, which is outside of any index"
-            raise BuildLockError(Problem(what, filename, fix="package another version, or patch it"))
-        yield str(requirement)

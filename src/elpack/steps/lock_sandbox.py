@@ -6,13 +6,16 @@ write to, what it left is read without following links, and backends have no net
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from elpack.errors import BuildLockError, Problem
 from elpack.run import Command
@@ -29,6 +32,7 @@ _NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", 
 _BUILD_BYTES = 1 << 30
 _MOST_BYTES = 1 << 24
 _TIMEOUT = 900.0
+_MOST_ANSWERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +61,36 @@ class LockSandbox:
         self.work.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.work))
 
-    def uv_run(self, folder: Path, *arguments: str) -> Completed:
-        """Run uv with the network in a folder, which it sees as /task; its cache lies there too."""
-        binds = ("--ro-bind", str(self.uv), "/elpack/uv", "--bind", str(folder), "/task")
-        return self._run(folder, ("/elpack/uv", *arguments), binds, network=True)
+    def uv_run(self, folder: Path, *arguments: str, binds: tuple[str, ...] = ()) -> Completed:
+        """Run uv with the network in a folder, which it sees as /task; its cache lies there too.
+
+        binds: more options of bubblewrap.
+        """
+        own = ("--ro-bind", str(self.uv), "/elpack/uv", "--bind", str(folder), "/task")
+        return self._run(folder, ("/elpack/uv", *arguments), (*own, *binds), network=True)
+
+    def uv_apart(self, folder: Path, binds: tuple[str, ...], *arguments: str) -> Completed:
+        """Run uv without network; it sees what `binds`, options of bubblewrap, let it see."""
+        own = ("--ro-bind", str(self.uv), "/elpack/uv")
+        return self._run(folder, ("/elpack/uv", *arguments), (*own, *binds), network=False)
 
     def ask(self, venv: Path, sdist: Path, question: str) -> tuple[Completed, str]:
         """Return what a backend, installed in /task/venv of a folder, answers; "" when it left none. No network."""
-        program, folder = resources.files("elpack.assets") / "ask_backend.py", self.folder()
         inside = f"/elpack/{sdist.name}"
         binds = (
-            *("--ro-bind", str(program), "/elpack/ask.py", "--ro-bind", str(sdist), inside),
-            *("--size", str(_BUILD_BYTES), "--tmpfs", "/build"),
-            *("--ro-bind", str(venv), "/task", "--bind", str(folder), "/answer"),
+            *("--ro-bind", str(sdist), inside, "--size", str(_BUILD_BYTES), "--tmpfs", "/build"),
+            *("--ro-bind", str(venv), "/task"),
         )
-        argv = ("/task/venv/bin/python", "-I", "/elpack/ask.py", inside, "/build", question, "/answer/answer.json")
+        return self._ask(binds, inside, question)
+
+    def ask_tree(self, binds: tuple[str, ...], question: str) -> tuple[Completed, str]:
+        """Do what `ask` does for a checkout; `binds`, options of bubblewrap, show it and /task. No network."""
+        return self._ask(binds, "", question)
+
+    def _ask(self, binds: tuple[str, ...], sdist: str, question: str) -> tuple[Completed, str]:
+        program, folder = resources.files("elpack.assets") / "ask_backend.py", self.folder()
+        binds = (*binds, "--ro-bind", str(program), "/elpack/ask.py", "--bind", str(folder), "/answer")
+        argv = ("/task/venv/bin/python", "-I", "/elpack/ask.py", sdist, "/build", question, "/answer/answer.json")
         result = self._run(folder, argv, binds, network=False)
         return result, read_left(folder / "answer.json") if result.returncode == 0 else ""
 
@@ -104,6 +123,29 @@ def read_left(path: Path) -> str:
     if len(content) > _MOST_BYTES:
         raise BuildLockError(Problem(f"what a build backend left is larger than {_MOST_BYTES} bytes", path.name))
     return content.decode(errors="replace")
+
+
+def read_requirements(answer_text: str, filename: str) -> tuple[str, ...]:
+    """Return the requirements that a backend answered with. Raises `BuildLockError` for anything else."""
+    try:
+        answer = json.loads(answer_text)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, list) or len(answer) > _MOST_ANSWERS:
+        raise BuildLockError(Problem("its backend answered with something else than requirements", filename))
+    return tuple(str(_requirement(text, filename)) for text in answer)
+
+
+def _requirement(text: Any, filename: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except (InvalidRequirement, TypeError) as error:
+        what = f"its backend asks for {text!r}, which is not a requirement"
+        raise BuildLockError(Problem(what, filename)) from error
+    if requirement.url:
+        what = f"its backend asks for {text!r}, which is outside of any index"
+        raise BuildLockError(Problem(what, filename, fix="package another version, or patch it"))
+    return requirement
 
 
 def _environment(passed: Mapping[str, str]) -> dict[str, str]:
