@@ -249,11 +249,48 @@ class CoreMetadata:
     requires_dist: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     licences_read: tuple[str, ...] = ()
+    author: str = ""
+
+
+class Trace(StrEnum):
+    """What tells that a wheel carries somebody else's work."""
+
+    SBOM = "sbom"
+    """The wheel's own list (PEP 770)."""
+    LIBRARY = "library"
+    """A file where auditwheel puts shared libraries."""
+    METADATA = "metadata"
+    """The metadata of a dist inside of the dist."""
+    CODE = "code"
+    """A text in a file that names it with its version."""
+    REVIEWED = "reviewed"
+    """A text in a file that names it; the version, if there is one, was read in the dist's source."""
+    UNREAD = "unread"
+    """An SBOM in the wheel that could not be read: what it lists is not known."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Carried:
+    """Somebody else's work inside a wheel.
+
+    `purl` is without version, and `version` empty where nothing tells it. `file` is the path in the wheel that told,
+    `text` what was found in it, `sha256` its digest. `source` tells where a human read the version.
+    """
+
+    name: str
+    version: str
+    purl: str
+    licence: str
+    trace: Trace
+    file: str
+    text: str = ""
+    sha256: Sha256 = Sha256("")
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WheelFacts:
-    """What one wheel holds, read without unpacking it."""
+    """What one wheel holds, read without unpacking it. `carried` is what it brings of others."""
 
     filename: str
     sha256: Sha256
@@ -262,6 +299,7 @@ class WheelFacts:
     files: tuple[ArchivedFile, ...]
     console_scripts: tuple[EntryPoint, ...]
     gui_scripts: tuple[EntryPoint, ...]
+    carried: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

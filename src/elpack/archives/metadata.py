@@ -41,6 +41,7 @@ def parse_metadata(data: bytes, member: str, refusals: Refusals) -> CoreMetadata
         licence_files=tuple(raw.get("license_files", ())),
         requires_dist=tuple(raw.get("requires_dist", ())),
         extras=tuple(raw.get("provides_extra", ())),
+        author=_author(raw),
     )
 
 
@@ -90,6 +91,12 @@ def _home_page(raw: RawMetadata) -> str:
     # Labels are compared as PEP 753 says: without punctuation, spaces and case.
     urls = {re.sub(r"[\W_]", "", label).lower(): url for label, url in raw.get("project_urls", {}).items()}
     return next((urls[label] for label in _HOME_LABELS if label in urls), "")
+
+
+def _author(raw: RawMetadata) -> str:
+    """Return who made it, as they write it; addresses alone where there is no name."""
+    fields = (raw.get("author"), raw.get("author_email"), raw.get("maintainer"), raw.get("maintainer_email"))
+    return next((text for text in map(_known, filter(None, fields)) if text.strip()), "")
 
 
 def _known(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from elpack.archives.carried import carried_inside
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist
 from elpack.archives.streams import read_capped, reading, walk_zip
@@ -84,6 +85,7 @@ class _Wheel:
             files=tuple(ArchivedFile(member.name, member.size, member.mode) for member in self._files()),
             console_scripts=scripts.get("console_scripts", ()),
             gui_scripts=scripts.get("gui_scripts", ()),
+            carried=carried_inside(self._name, str(self._version), self._files(), self._openers, self._limits),
         )
 
     def check_record(self) -> None:

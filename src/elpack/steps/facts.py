@@ -9,8 +9,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from elpack.archives import read_sdist, read_wheel
+from elpack.archives.carried import known_digest
 from elpack.errors import ArchiveError
-from elpack.model import ArchivedFile, BuildTool, CoreMetadata, EntryPoint, SdistFacts, WheelFacts
+from elpack.model import ArchivedFile, BuildTool, Carried, CoreMetadata, EntryPoint, SdistFacts, Trace, WheelFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from elpack.model import RemoteFile
 
-FORMAT = "7"
+FORMAT = f"8-{known_digest()}"
 """Raise it when facts are read in another way than before."""
 
 
@@ -62,6 +63,7 @@ def _decode(values: dict[str, Any]) -> WheelFacts | SdistFacts:
         values["tools"] = tuple(BuildTool(**tool) for tool in values["tools"])
         return SdistFacts(metadata=metadata, **{key: _frozen(value) for key, value in values.items()})
     values["files"] = tuple(ArchivedFile(**file) for file in values["files"])
+    values["carried"] = tuple(Carried(**{**one, "trace": Trace(one["trace"])}) for one in values["carried"])
     return WheelFacts(metadata=metadata, **values)
 
 
