@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +19,9 @@ _FAULTS = (
     ("has an absolute path", re.compile(r"\A(/|[A-Za-z]:)")),
     ("climbs out of the archive with '..'", re.compile(r"(\A|/)\.\.(/|\Z)")),
     ("has a path that is not in its shortest form", re.compile(r"(\A|/)\.?(/|\Z)")),
-    ("has a name too long for a file system", re.compile(r".{4000}")),
+    ("has a name too long for a file system", re.compile(r".{900}")),
+    ("lies too deep in folders", re.compile(r"([^/]*/){64}")),
+    ("has marks of text direction in its name", re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")),
 )
 
 
@@ -99,6 +102,7 @@ class Gate:
         self._compressed = max(compressed, 1)
         self._total = 0
         self._members: dict[str, Member] = {}
+        self._read_as: dict[str, str] = {}
 
     def admit(self, member: Member) -> None:
         """Check one member as it comes."""
@@ -134,6 +138,11 @@ class Gate:
         earlier = self._members.get(member.name)
         if earlier and not (earlier.kind is member.kind is Kind.FOLDER):
             self.refusals.add("stands in the archive twice", member.name)
+        if not member.name.isascii():
+            # two that nobody can tell apart, and one file where names are normalised
+            same = self._read_as.setdefault(unicodedata.normalize("NFC", member.name), member.name)
+            if same != member.name:
+                self.refusals.add("has the same name as another member, in another of Unicode's forms", member.name)
 
     def _check_link(self, member: Member) -> None:
         if member.kind is Kind.SYMLINK and not _stays_inside(member.name, member.target):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from elpack.model import CoreMetadata, EntryPoint
 
@@ -49,7 +49,7 @@ def same_dist(name: str, version: str, expected_name: str, expected_version: Ver
     """Say whether two spellings mean one dist (PEP 503 and 440)."""
     try:
         return canonicalize_name(name) == expected_name and Version(version) == expected_version
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of thousands of digits
         return False
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
+from elpack.archives.zip_layout import check_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _BLOCK = 512
 _ENCRYPTED = 0x1
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""More than these two is in no wheel, and not every installer reads it."""
 _BROKEN = (
     EOFError,
     NotImplementedError,  # an unknown compression
-    UnicodeDecodeError,
+    OverflowError,  # a number that no file can have
+    ValueError,  # a number that is none, text that is not UTF-8
     gzip.BadGzipFile,
     io.UnsupportedOperation,
     lzma.LZMAError,
@@ -74,6 +78,7 @@ def read_capped(opener: Opener, refusals: Refusals, member: Member, limits: Limi
 
 def walk_zip(archive: zipfile.ZipFile, gate: Gate) -> Iterator[tuple[Member, Opener]]:
     """Yield a zip's members. Encrypted ones and names with backslashes are refused."""
+    check_layout(archive, gate.refusals)
     for info in archive.infolist():
         # ZipInfo.filename is already cut at a NUL byte.
         name = info.orig_filename
@@ -81,8 +86,10 @@ def walk_zip(archive: zipfile.ZipFile, gate: Gate) -> Iterator[tuple[Member, Ope
             gate.refusals.add("is encrypted", name)
         if "\\" in name:
             gate.refusals.add("has a backslash in its name, where zip asks for '/'", name)
-        if info.header_offset < 0:
-            raise zipfile.BadZipFile("a member lies before the start")
+        if info.compress_type not in _COMPRESSIONS:
+            gate.refusals.add(f"is compressed by method {info.compress_type}, neither stored nor deflated", name)
+        if name.endswith("/") and info.file_size:
+            gate.refusals.add("is a folder that holds data", name)
         if _zip_kind(info) is Kind.SYMLINK:
             gate.refusals.add("is a symbolic link, which is not supported in a zip", name)
             continue
@@ -93,7 +100,7 @@ def walk_zip(archive: zipfile.ZipFile, gate: Gate) -> Iterator[tuple[Member, Ope
 
 def _zip_kind(info: zipfile.ZipInfo) -> Kind:
     form = stat.S_IFMT(info.external_attr >> 16)
-    if info.is_dir():
+    if info.orig_filename.endswith("/"):
         return Kind.FOLDER
     if form in {0, stat.S_IFREG}:
         return Kind.FILE

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from elpack.changelog import backwards
 from elpack.checks.override_rules import OVERRIDE_RULES
+from elpack.checks.place_rules import PLACE_RULES
 from elpack.checks.promise_rules import PROMISE_RULES
 from elpack.checks.system_rules import SYSTEM_RULES
 from elpack.errors import ConfigError, PlanError, Problem
@@ -277,6 +278,7 @@ RULES: tuple[Rule, ...] = (
     smoke_without_dist,
     dated_backwards,
     *OVERRIDE_RULES,
+    *PLACE_RULES,
     *PROMISE_RULES,
     *SYSTEM_RULES,
 )
