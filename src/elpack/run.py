@@ -25,6 +25,9 @@ CLEAN_ENV: Mapping[str, str] = {
 }
 """What a tool may see of the environment unless its command says otherwise."""
 
+_UMASK = 0o022
+"""Every tool's, whatever the user's is: modes of what is built do not hang on who builds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -118,6 +121,7 @@ def run(command: Command) -> Completed:
             text=True,
             errors="replace",
             start_new_session=True,
+            umask=_UMASK,
         )
         if output:
             _logged.add(process)

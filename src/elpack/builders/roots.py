@@ -82,6 +82,8 @@ class Roots:
     def _mount(self, base: Path, root: CleanRoot) -> None:
         for folder in (root.path, root.upper, root.scratch):
             folder.mkdir()
+            # the layer's mode is that of /, where the build user must be able to go
+            folder.chmod(0o755)
         if self.runner(mount_command(base, root)).returncode != 0:
             # overlayfs refuses to lie on another overlayfs, as in many containers: a copy does as well
             self.runner(Command(("cp", "--archive", "--reflink=auto", f"{base}/.", str(root.path)))).check()
