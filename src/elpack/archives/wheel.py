@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _NOT_RECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 # The specification forbids md5 and sha1.
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
+_SCHEMES = ("data", "headers", "platlib", "purelib", "scripts")
 _WHOLE = 1 << 20
 
 
@@ -70,6 +71,7 @@ class _Wheel:
         self._limits = limits
         self._name, self._version = self._parse_filename()
         self._info = self._find_info()
+        self._check_data()
 
     def facts(self, sha256: Sha256) -> WheelFacts:
         metadata = parse_metadata(self._info_file("METADATA"), f"{self._info}/METADATA", self._refusals)
@@ -90,7 +92,10 @@ class _Wheel:
 
     def check_record(self) -> None:
         """Compare RECORD with what is there, both ways."""
-        recorded = dict(self._record())
+        recorded: dict[str, tuple[str, str]] = {}
+        for name, said in self._record():
+            if recorded.setdefault(name, said) != said:
+                self._refusals.add("stands in RECORD twice, with different hashes or sizes", name)
         for member in self._files():
             if member.name in {f"{self._info}/{name}" for name in _NOT_RECORDED}:
                 continue
@@ -117,6 +122,20 @@ class _Wheel:
         if not same_dist(name, version, self._name, self._version):
             self._refusals.add("is not the dist-info folder that the file name promises", found[0])
         return found[0]
+
+    def _check_data(self) -> None:
+        """Note files of a .data folder that no scheme says where to put, and folders of another dist's data."""
+        for name in self._members:
+            folder, _, inside = name.partition("/")
+            if not folder.endswith(".data"):
+                continue
+            owner, _, version = folder.removesuffix(".data").rpartition("-")
+            if not same_dist(owner, version, self._name, self._version):
+                self._refusals.add("lies in a .data folder that is not this wheel's", name)
+            elif inside and inside.partition("/")[0] not in _SCHEMES:
+                self._refusals.add(f"lies in no scheme of a wheel's data: {', '.join(_SCHEMES)}", name)
+            elif inside in _SCHEMES and self._members[name].kind is not Kind.FOLDER:
+                self._refusals.add("is a file where a scheme's folder should be", name)
 
     def _files(self) -> list[Member]:
         return sorted(
