@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,7 @@ from elpack.model import Layout
 from elpack.plan.make import make_plan
 from elpack.render import render_all
 from elpack.run import run
+from elpack.steps.alone import alone
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
@@ -237,7 +239,7 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
     key = install_key(
         session.project.release, session.layout, session.base.digest, session.repository, session.workspace
     )
-    if not session.options.again and passed.exists() and json.loads(passed.read_text())["key"] == key:
+    if not session.options.again and _passed(passed) == key:
         say("nothing to do: this very set was installed and smoke-tested before; `elpack smoke` does it again")
         return
     passed.unlink(missing_ok=True)
@@ -255,6 +257,13 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
     say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
 
 
+def _passed(path: Path) -> str:
+    """Return the key of what passed installation and smoke test last, "" when that cannot be told."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(path.read_text())["key"])
+    return ""
+
+
 _STANDIN = ("mmdebstrap", "dpkg-deb", "rpmbuild", "createrepo_c")
 
 # The whole tool. Each step takes what the ones before it left in the session.
@@ -270,6 +279,9 @@ PIPELINE: tuple[Step, ...] = (
 )
 
 
+_READING = ("read", "fetch", "plan")
+
+
 def carry_out(session: Session, last: str) -> None:
     """Run the steps up to the one named `last`.
 
@@ -279,6 +291,12 @@ def carry_out(session: Session, last: str) -> None:
     steps = PIPELINE[: names.index(last) + 1]
     need_tools(steps)
     _need_root(steps)
+    # up to the plan nothing is changed but what is fetched or read anew, each file in one step
+    with alone(session.workspace, session.runner) if last not in _READING else nullcontext():
+        _take(steps, session)
+
+
+def _take(steps: Sequence[Step], session: Session) -> None:
     for step in steps:
         start = time.monotonic()
         with session.screen.phase(step.title) as say:

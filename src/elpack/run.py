@@ -8,13 +8,15 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.errors import CommandError, Problem, ToolMissingError
+from elpack.leftovers import end_holders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 CLEAN_ENV: Mapping[str, str] = {
@@ -74,6 +76,12 @@ class Completed:
         return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""Begins a command that the kernel ends when we are killed: it has a session of its own, which no signal reaches."""
+
+_marks: set[int] = set()
+"""The open files by which a later run knows what this one started; see `marked`."""
+
 _logged: set[subprocess.Popen[str]] = set()
 """The commands with a log that run now. A signal reaches the whole process, so this is the process's own."""
 
@@ -112,7 +120,7 @@ def run(command: Command) -> Completed:
     output = command.log.open("ab") if command.log else None
     try:
         process = subprocess.Popen(
-            command.argv,
+            (*_guard(command), *command.argv),
             cwd=command.cwd,
             env=dict(command.env),
             stdin=subprocess.PIPE if command.input is not None else subprocess.DEVNULL,
@@ -133,6 +141,33 @@ def run(command: Command) -> Completed:
         if output:
             output.close()
     return Completed(command, process.returncode, stdout or "", stderr or "", time.monotonic() - start)
+
+
+@contextmanager
+def marked(mark: Path) -> Iterator[int]:
+    """Let every process that is started meanwhile hold the file `mark` open, and its own children with it.
+
+    Those that hold it already are what a killed run left; they are ended first, and the value is their number. So
+    the caller holds the lock that says that no other run is at work.
+    """
+    mark.touch()
+    number = end_holders(mark)
+    descriptor = os.open(mark, os.O_RDONLY)
+    _marks.add(descriptor)
+    try:
+        yield number
+    finally:
+        _marks.discard(descriptor)
+        os.close(descriptor)
+
+
+def _guard(command: Command) -> tuple[str, ...]:
+    return _DIES_WITH_US if shutil.which(_DIES_WITH_US[0], path=command.env.get("PATH")) else ()
+
+
+def _is_one(command: Command) -> bool:
+    """Tell a sandbox that ends as a whole, with the first process in it, and is to have nothing of the host."""
+    return command.argv[0] == "bwrap" and not {"--unshare-pid", "--unshare-all"}.isdisjoint(command.argv)
 
 
 def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str, str]:

@@ -59,6 +59,11 @@ class Workspace:
         """The GnuPG home with the throwaway key of snapshots."""
         return self.work / "keys"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the one run that may change the work folder and the results, with its process id inside."""
+        return self.work / "run.lock"
+
     def output(self, target: Target) -> Path:
         """Return the folder with one target's results: repository, source RPMs, specs, logs, manifest."""
         return self.dist / target.name / target.arch

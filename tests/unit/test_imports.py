@@ -47,6 +47,7 @@ PURE = (
 
 EFFECTS = (
     "run",
+    "leftovers",
     "fetch",
     "store",
     "archives",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from elpack.errors import CommandError, ToolMissingError
-from elpack.run import Command, Completed, run, stop_logged, tail
+from elpack.run import Command, Completed, marked, run, stop_logged, tail
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 def python(code: str, **rest: object) -> Command:
@@ -113,3 +117,61 @@ def test_only_what_writes_a_log_is_stopped(tmp_path: Path) -> None:
     assert done["long"].returncode != 0
     assert done["short"].returncode == 0
     stop_logged()
+
+
+def alive(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert condition()
+
+
+def killed_run(tmp_path: Path, child: str) -> list[int]:
+    """Kill a process that waits for a command which writes process ids, and return these."""
+    pids = tmp_path / "pids"
+    code = (
+        "import sys, pathlib; from elpack.run import Command, marked, run\n"
+        "with marked(pathlib.Path(sys.argv[1])): run(Command(('sh', '-c', sys.argv[2])))"
+    )
+    argv = (sys.executable, "-c", code, str(tmp_path / "mark"), child.format(pids=pids))
+    with subprocess.Popen(argv, start_new_session=True) as parent:
+        wait_for(lambda: pids.exists() and pids.read_text().endswith("end\n"))
+        os.killpg(parent.pid, signal.SIGKILL)
+    return [int(word) for word in pids.read_text().split()[:-1]]
+
+
+def test_a_command_dies_with_us_whatever_kills_us(tmp_path: Path) -> None:
+    (pid,) = killed_run(tmp_path, "echo $$ end > {pids}; sleep 60")
+    wait_for(lambda: not alive(pid))
+
+
+def test_what_a_killed_run_left_is_ended_by_the_next(tmp_path: Path) -> None:
+    (grandchild,) = killed_run(tmp_path, "setsid sleep 60 & echo $! end > {pids}; wait")
+    time.sleep(0.2)
+    assert alive(grandchild), "nothing ends it yet, so this test tells something"
+    with marked(tmp_path / "mark") as number:
+        assert not alive(grandchild)
+        assert number == 1
+    with marked(tmp_path / "mark") as number:
+        assert number == 0
+
+
+def test_a_mark_says_nothing_of_others(tmp_path: Path) -> None:
+    with (tmp_path / "other-mark").open("w") as file, subprocess.Popen(("sleep", "60"), stdout=file) as other:
+        with marked(tmp_path / "mark") as number:
+            assert number == 0
+        assert alive(other.pid)
+        other.kill()
+
+
+def test_sandboxes_get_no_mark(tmp_path: Path, needs: Callable[..., None]) -> None:
+    needs("bwrap")
+    listing = ("bwrap", "--ro-bind", "/", "/", "--proc", "/proc", "--unshare-pid", "ls", "-l", "/proc/self/fd")
+    with marked(tmp_path / "mark"):
+        assert "mark" in run(Command(("ls", "-l", "/proc/self/fd"))).stdout
+        assert "mark" not in run(Command(listing)).stdout

@@ -217,7 +217,7 @@ def test_a_second_run_is_told_which_process_is_in_the_way(store: Store) -> None:
             with pytest.raises(StoreError) as caught, store:
                 pass
             assert str(caught.value) == (
-                f"{store.root}: another run, process {process.pid}, is using the store\n"
+                f"{store.root}: another run, process {process.pid}, is at work\n"
                 "  fix: wait for it to end, or stop it; a run that is gone leaves no lock behind"
             )
         finally:

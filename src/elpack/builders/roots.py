@@ -68,7 +68,7 @@ class Roots:
         base = self.base()
         live = self.work / "live"
         with locked(self.work / "live.lock"):
-            self._sweep(live)
+            sweep(live, self.runner)
             root = CleanRoot(Path(tempfile.mkdtemp(dir=live)))
             in_use = root.lock.open("w")
             fcntl.flock(in_use, fcntl.LOCK_EX)
@@ -76,7 +76,7 @@ class Roots:
             self._mount(base, root)
             yield root
         finally:
-            self._discard(root)
+            _discard(root, self.runner)
             in_use.close()
 
     def _mount(self, base: Path, root: CleanRoot) -> None:
@@ -87,23 +87,6 @@ class Roots:
         if self.runner(mount_command(base, root)).returncode != 0:
             # overlayfs refuses to lie on another overlayfs, as in many containers: a copy does as well
             self.runner(Command(("cp", "--archive", "--reflink=auto", f"{base}/.", str(root.path)))).check()
-
-    def _sweep(self, live: Path) -> None:
-        """Remove the roots of runs that were killed: nobody holds their locks any more."""
-        live.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for home in [path for path in live.iterdir() if path.is_dir()]:
-            root = CleanRoot(home)
-            with root.lock.open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                self._discard(root)
-
-    def _discard(self, root: CleanRoot) -> None:
-        unmount_below(root.home, self.runner)
-        _remove(root.home)
-        root.lock.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +125,25 @@ def mount_command(base: Path, root: CleanRoot) -> Command:
     """Return the command that lays an empty layer over the base."""
     layers = f"lowerdir={base},upperdir={root.upper},workdir={root.scratch}"
     return Command(("mount", "-t", "overlay", "overlay", "-o", layers, str(root.path)))
+
+
+def sweep(live: Path, runner: Runner) -> None:
+    """Remove the roots of runs that were killed: nobody holds their locks any more."""
+    live.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for home in [path for path in live.iterdir() if path.is_dir()]:
+        root = CleanRoot(home)
+        with root.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            _discard(root, runner)
+
+
+def _discard(root: CleanRoot, runner: Runner) -> None:
+    unmount_below(root.home, runner)
+    _remove(root.home)
+    root.lock.unlink(missing_ok=True)
 
 
 def unmount_below(folder: Path, runner: Runner) -> None:

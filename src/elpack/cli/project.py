@@ -19,11 +19,14 @@ commands = typer.Typer()
 def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
     """Resolve the build requirements anew and write pylock.build.toml."""
     from elpack.run import run
+    from elpack.steps.alone import alone
     from elpack.steps.buildlock import renew_build_lock
     from elpack.steps.project import read_project
 
     workspace = workspace_of(file)
-    count = renew_build_lock(read_project(workspace), workspace, run)
+    project = read_project(workspace)
+    with alone(workspace):
+        count = renew_build_lock(project, workspace, run)
     if not quiet:
         show(f"{workspace.build_lock.name} {_sdists(count)}")
 
@@ -38,6 +41,7 @@ def init(
     """Write the elpack.toml and the build lock of a project: an application with its uv.lock, or a library."""
     from elpack.report.init import next_text, written_text
     from elpack.run import run
+    from elpack.steps.alone import alone
     from elpack.steps.buildlock import renew_build_lock
     from elpack.steps.init import init as write
     from elpack.steps.project import read_project
@@ -47,7 +51,8 @@ def init(
     if not quiet:
         show(written_text(written, str(directory / workspace.file.name)))
     if not lock_later:
-        count = renew_build_lock(read_project(workspace), workspace, run)
+        with alone(workspace):
+            count = renew_build_lock(read_project(workspace), workspace, run)
         if not quiet:
             show(f"{directory / workspace.build_lock.name} {_sdists(count)}")
     if not quiet:
@@ -59,13 +64,14 @@ def init(
 def standin(file: ReleaseFile = Path("elpack.toml"), arch: Arch = "", quiet: Quiet = False) -> None:
     """Make the stand-in EL9 base from Debian's packages, once."""
     from elpack.pipeline import PIPELINE, need_tools
+    from elpack.steps.alone import alone
     from elpack.steps.base import base, choose_target
     from elpack.steps.project import read_project
 
     session = session_of(file, target="el9-standin", arch=arch, quiet=quiet)
     need_tools([step for step in PIPELINE if step.name == "base"], standin=True)
     target, _ = choose_target(read_project(session.workspace).release, "el9-standin", arch)
-    with session.screen.phase("Make the stand-in EL9") as say:
+    with alone(session.workspace), session.screen.phase("Make the stand-in EL9") as say:
         made = base(target, session.workspace, say)
         say(target.title)
     show(made.repositories[0].location)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.archives.repack import repack
+from elpack.builders.roots import locked
 from elpack.errors import BuildError, CommandError, Problem
 from elpack.model import RemoteFile, Sha256
 from elpack.run import Command
@@ -34,10 +35,18 @@ def local_source(
     tree = checkout(dist, workspace, runner)
     if tree is None:
         return None
-    tree = tree.resolve()
-    into = workspace.work / "sdists" / dist.name
+    # another command may make it as well, or build from the one of before: what is finished is never changed
+    with locked(workspace.work / "checkouts.lock"):
+        return _made(dist, tree.resolve(), workspace, runner, index, offline=offline)
+
+
+def _made(
+    dist: FirstParty, tree: Path, workspace: Workspace, runner: Runner, index: str, *, offline: bool
+) -> tuple[RemoteFile, Path]:
+    into = workspace.work / "sdists" / dist.name / "new"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
+    shutil.rmtree(workspace.work / "sandbox", ignore_errors=True)
     sandbox = LockSandbox.here(runner, workspace.work / "sandbox", os.environ)
     making = CheckoutSandbox(sandbox, workspace.work / "uv-cache", index, offline)
     copy = _copy(tree, workspace, dist.name)
@@ -54,7 +63,10 @@ def local_source(
     path = found[0]
     repack(path)
     sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
-    return RemoteFile(path.name, "", sha256, path.stat().st_size), path
+    final = into.with_name(sha256) / path.name
+    final.parent.mkdir(exist_ok=True)
+    path.replace(final)
+    return RemoteFile(final.name, "", sha256, final.stat().st_size), final
 
 
 def checkout(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
 from elpack.builders.roots import unmount_below
 from elpack.run import run
-from elpack.store import Store
+from elpack.steps.alone import alone, remove
 
 if TYPE_CHECKING:
     from elpack.workspace import Workspace
@@ -18,18 +19,14 @@ def clean_up(workspace: Workspace, *, downloads: bool) -> None:
 
     Raises `StoreError` while another run is at work.
     """
-    if workspace.work.exists():
-        with Store(workspace.store):
-            pass  # another run that uses what is about to go makes this raise
+    with alone(workspace):
         # a killed build may have left a mount, and what is mounted must not be deleted
         unmount_below(workspace.work, run)
-        kept = set() if downloads else {workspace.downloads, workspace.facts}
+        kept = {workspace.lock} if downloads else {workspace.lock, workspace.downloads, workspace.facts}
         for path in workspace.work.iterdir():
-            if path in kept:
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-    if workspace.dist.exists():
+            if path not in kept:
+                remove(path)
         shutil.rmtree(workspace.dist)
+    workspace.lock.unlink()
+    with contextlib.suppress(OSError):  # not if downloads are kept
+        workspace.work.rmdir()

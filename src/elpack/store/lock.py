@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _POLL = 0.2
@@ -33,13 +34,35 @@ def acquire(path: Path, wait: float | None = 0, waiting: Callable[[str], None] |
     return descriptor
 
 
+@contextmanager
+def held(path: Path, wait: float | None = 0) -> Iterator[None]:
+    """Hold a lock; see `acquire`."""
+    descriptor = acquire(path, wait)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder itself, for runs whose work folders differ, without a file in it. Raises `StoreError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if not _try(descriptor):
+            raise StoreError(Problem("another run is writing there", str(folder), fix="wait for it to end"))
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _await(descriptor: int, path: Path, wait: float | None, waiting: Callable[[str], None] | None) -> None:
     start = time.monotonic()
     while not _try(descriptor):
         owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         if wait is not None and time.monotonic() - start >= wait:
             fix = "wait for it to end, or stop it; a run that is gone leaves no lock behind"
-            raise StoreError(Problem(f"another run, process {owner}, is using the store", str(path.parent), fix=fix))
+            raise StoreError(Problem(f"another run, process {owner}, is at work", str(path.parent), fix=fix))
         if waiting:
             waiting(owner)
             waiting = None
