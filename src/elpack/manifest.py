@@ -11,20 +11,28 @@ from typing import TYPE_CHECKING, Any
 from elpack import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from elpack.config import Release
     from elpack.plan.model import Plan
     from elpack.steps.results import Result
+    from elpack.store import StoredFile
 
 FORMAT = 1
 
 
-def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) -> dict[str, Any]:
+def manifest(
+    plan: Plan,
+    results: Iterable[Result],
+    repodata: Iterable[Path],
+    signed: Mapping[Path, StoredFile] | None = None,
+    signing: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name.
 
-    repodata: the files of all repositories that are handed over; those of debug/ are named with it.
+    repodata: the files of all repositories that are handed over; those of debug/ are named with it. signed: the signed
+    copies of the results' files. signing: who signed them.
     """
     nodes, delivered = plan.by_node(), {package.node for package in plan.published()}
     artefacts = []
@@ -41,9 +49,12 @@ def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) ->
                     "sha256": file.sha256,
                     "node": package.node,
                     "dist": f"{package.dist}=={package.upstream_version}",
+                    **_signed(signed.get(file.path) if signed else None),
                 }
             )
     for path in repodata:
+        if path.suffix == ".asc":
+            continue  # proves itself, and is another one each time it is made
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         debug = path.parent.parent.name == "debug"
@@ -57,8 +68,13 @@ def manifest(plan: Plan, results: Iterable[Result], repodata: Iterable[Path]) ->
         "layout": plan.layout,
         "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
         "standin": plan.target.standin,
+        **({"signing": dict(signing)} if signing else {}),
         "artefacts": sorted(artefacts, key=lambda artefact: (artefact["kind"], artefact["name"])),
     }
+
+
+def _signed(copy: StoredFile | None) -> dict[str, Any]:
+    return {"signed": {"size": copy.size, "sha256": copy.sha256}} if copy else {}
 
 
 def write_json(path: Path, value: object) -> None:

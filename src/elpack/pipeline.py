@@ -10,6 +10,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from elpack.builders import Repository
 from elpack.checks import check_plan
 from elpack.errors import ConfigError, PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, effective, manifest, write_index, write_json
@@ -25,12 +26,15 @@ from elpack.steps.exchange import exchanged
 from elpack.steps.gather import gather
 from elpack.steps.install import install_key, installed_root
 from elpack.steps.project import read_project
-from elpack.steps.repository import publish, publish_buildroot
+from elpack.steps.repository import About, packages_of, publish
 from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
+from elpack.steps.sign import THROWAWAY, UNSIGNED, RememberingSigner, signer, throwaway_signer
+from elpack.store import Store
+from elpack.tools.dnf import folder as folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -41,8 +45,11 @@ if TYPE_CHECKING:
     from elpack.steps.gather import Gathered
     from elpack.steps.install import InstallReport
     from elpack.steps.project import Project
+    from elpack.steps.repository import Packages
     from elpack.steps.results import Result
+    from elpack.steps.sign import Signer
     from elpack.steps.smoke import SmokeReport
+    from elpack.store import StoredFile
     from elpack.workspace import Workspace
 
 
@@ -80,6 +87,8 @@ class Options:
     offline: bool = False
     again: bool = False
     """Install and smoke-test even what passed before."""
+    unsigned: bool = False
+    """Hand over what somebody signs later, elsewhere."""
     preload: Path | None = None
     """A library of the host that all programs of a build load first."""
 
@@ -99,6 +108,8 @@ class Session:
     specs: dict[NodeId, str] = field(default_factory=dict)
     base: Base = field(init=False)
     results: dict[NodeId, Result] = field(default_factory=dict)
+    signer: Signer | None = None
+    """None: what is handed over is not signed."""
     repository: Path = field(init=False)
     install: InstallReport | None = None
     smoke: SmokeReport | None = None
@@ -207,37 +218,68 @@ def _check(session: Session, say: Callable[[str], None]) -> None:
     say(f"{len(rpms)} RPMs, {sum(path.stat().st_size for path in rpms) / 1e6:.0f} MB")
 
 
+def _key(session: Session, say: Callable[[str], None]) -> None:
+    if session.options.unsigned:
+        session.screen.notice(UNSIGNED)
+        say("none: it is not signed")
+        return
+    session.signer = signer(session.project.release.signing, session.workspace, session.runner)
+    if session.signer.throwaway:
+        session.screen.notice(THROWAWAY)
+    say(f"{session.signer.key.fingerprint}{', made just now' if session.signer.made else ''}")
+
+
 def _repository(session: Session, say: Callable[[str], None]) -> None:
-    nodes = session.plan.by_node()
-    delivered = {package.node for package in session.plan.published()}
-    results = [result for node, result in sorted(session.results.items()) if node in delivered]
-    rpms = [path for result in results for path in result.rpms]
-    # of a bundle's parts as well: they are its source
-    srpms = [result.srpm for node, result in sorted(session.results.items()) if nodes[node].role.at_run_time]
-    tools = [result for node, result in sorted(session.results.items()) if node not in delivered]
-    debug = debug_packages(session.results)
-    with exchanged(session.output, kept=("logs", *Layout)) as stage:
-        session.repository = publish(
-            rpms, srpms, stage, session.repository_id, session.plan.target, debug=debug, at=session.output
-        )
-        publish_buildroot([path for result in tools for path in (*result.rpms, result.srpm)], stage)
+    packages = packages_of(session.plan, session.results)
+    nodes, files = session.plan.by_node(), _files(session.results)
+    with (
+        Store(session.workspace.store) as store,
+        exchanged(session.output, kept=("logs", *Layout)) as stage,
+    ):
+        seal = _seal(session.signer, store, session) if session.signer else None
+        signed = seal.rpms(files[path] for path in packages.every()) if seal else {}
+        publish(_instead(packages, signed), stage, _about(session), seal)
         folder = stage / "specs"
         folder.mkdir()
         for node, text in session.specs.items():
             (folder / f"{nodes[node].rpm}.spec").write_text(text)
         repodata = sorted(path for name in ("repo", "debug") for path in (stage / name / "repodata").glob("*"))
-        write_json(stage / "manifest.json", manifest(session.plan, session.results.values(), repodata))
+        signing = session.signer.description() if session.signer else None
+        listed = manifest(session.plan, session.results.values(), repodata, signed, signing)
+        write_json(stage / "manifest.json", listed)
+        if seal:
+            seal.file(stage / "manifest.json")
         write_json(stage / "release.json", effective(session.project.release))
         # it quotes the manifest that is about to be replaced
         drop_index(session.workspace.dist)
     write_index(session.workspace.dist)
+    session.repository = session.output / "repo"
     say(str(session.repository))
+
+
+def _about(session: Session) -> About:
+    """Return what the .repo file says of this target's repositories."""
+    title = f"{session.repository_id} for {session.plan.target.title}"
+    return About(session.repository_id, session.project.release.name, title, session.output.as_uri())
+
+
+def _seal(by: Signer, store: Store, session: Session) -> RememberingSigner:
+    return RememberingSigner(by, store, session.workspace.work / "signing")
+
+
+def _files(results: Mapping[NodeId, Result]) -> dict[Path, StoredFile]:
+    return {file.path: file for result in results.values() for file in result.entry.files}
+
+
+def _instead(packages: Packages, signed: Mapping[Path, StoredFile]) -> Packages:
+    return packages.instead({path: file.path for path, file in signed.items()}) if signed else packages
 
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
     passed = session.output / "logs" / "passed.json"
+    repository = _signed_repository(session)
     key = install_key(
-        session.project.release, session.layout, session.base.digest, session.repository, session.workspace
+        session.project.release, session.layout, session.base.digest, folder_of(repository), session.workspace
     )
     if not session.options.again and _passed(passed) == key:
         say("nothing to do: this very set was installed and smoke-tested before; `elpack smoke` does it again")
@@ -247,7 +289,7 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
         session.project.release,
         session.plan,
         session.base.repositories,
-        session.repository,
+        repository,
         session.workspace,
         logs=session.output / "logs",
         runner=session.runner,
@@ -255,6 +297,23 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
     )
     write_json(passed, {"key": key, "seconds": session.install.seconds, "installed": session.install.installed})
     say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
+
+
+def _signed_repository(session: Session) -> Repository:
+    """Return the repository to install from. dnf checks its packages and its metadata, as it does at customers'.
+
+    Of one that is handed over unsigned a copy is made, signed by the throwaway key.
+    """
+    about, folder = _about(session), session.output
+    if session.signer is None:
+        by = throwaway_signer(session.workspace, session.runner)
+        packages, files = packages_of(session.plan, session.results).for_installation(), _files(session.results)
+        folder = session.workspace.work / "signed" / session.output.relative_to(session.workspace.dist)
+        with Store(session.workspace.store) as store, exchanged(folder) as stage:
+            seal = _seal(by, store, session)
+            signed = seal.rpms(files[path] for path in packages.every())
+            publish(_instead(packages, signed), stage, about, seal)
+    return Repository(session.plan.release, str(folder / "repo"), gpgkey=(folder / about.key_file).as_uri())
 
 
 def _passed(path: Path) -> str:
@@ -272,6 +331,7 @@ PIPELINE: tuple[Step, ...] = (
     Step("fetch", "Fetch what the locks pin", _fetch),
     Step("plan", "Plan and check the whole set", _plan),
     Step("base", "Provide the target's own packages", _base, standin_tools=_STANDIN),
+    Step("key", "Look at the key that signs", _key, ("gpg", "gpg-agent", "rpmsign", "rpmkeys")),
     Step("build", "Build in clean roots", _build, ("dnf", "bwrap", "createrepo_c")),
     Step("check", "Check the built set", _check, ("rpm",)),
     Step("repository", "Make the dnf repository", _repository, ("createrepo_c",)),
@@ -329,7 +389,6 @@ def make_build(session: Session) -> Build:
     """Return the build of a session's plan."""
     from elpack.builders.choose import choose_builder
     from elpack.report.terminal import Silent
-    from elpack.store import Store
 
     plan, base_, workspace = session.plan, session.base, session.workspace
     choice = choose_builder(

@@ -13,7 +13,7 @@ import pytest
 from elpack.builders import BuildJob, Built, Repository
 from elpack.builders.bwrap import BwrapBuilder
 from elpack.errors import BuildError
-from elpack.steps.repository import publish
+from elpack.steps.repository import About, Packages, publish
 from elpack.steps.standin import build_standin
 from elpack.targets import TargetChoice, resolve_target
 from elpack.tools.createrepo import create_repository
@@ -195,7 +195,8 @@ def installed(place: Place, compiled: dict[str, RpmHeader]) -> Path:
     debug = [header.path for name, header in compiled.items() if "-debug" in name]
     main = [compiled["demo-native"].path]
     published = place.folder / "published"
-    publish(main, [], published, "demo", place.builder.target, debug=debug)
+    about = About("demo", "demo", "demo for a test", published.as_uri())
+    publish(Packages(tuple(main), tuple(debug)), published, about)
     text = (published / "demo.repo").read_text()
     assert "\n[demo-debuginfo]\n" in text
     assert "enabled=0" in text.partition("[demo-debuginfo]")[2]
@@ -204,7 +205,7 @@ def installed(place: Place, compiled: dict[str, RpmHeader]) -> Path:
     dnf = Dnf((*place.builder.repositories, *repositories), "x86_64", "9", place.folder / "dnf-installed")
     dnf.install(root, [header.name for header in compiled.values()], place.folder / "install.log")
     pure = place.folder / "published-pure"
-    publish(main, [], pure, "demo", place.builder.target)
+    publish(Packages(tuple(main)), pure, about)
     assert not (pure / "debug").exists()
     assert "debuginfo" not in (pure / "demo.repo").read_text()
     return root

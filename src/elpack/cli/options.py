@@ -37,6 +37,7 @@ Preload = Annotated[
     Path | None,
     typer.Option(help="A library that all programs of a build load first, as verify --rebuild does.", metavar="FILE"),
 ]
+Unsigned = Annotated[bool, typer.Option("--unsigned", help="Sign nothing; `elpack sign` does it later, elsewhere.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
@@ -62,6 +63,7 @@ def session_of(
     offline: bool = False,
     again: bool = False,
     quiet: bool = False,
+    unsigned: bool = False,
     work: Path | None = None,
     dist: Path | None = None,
     preload: Path | None = None,
@@ -70,5 +72,17 @@ def session_of(
     from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
 
-    options = Options(target, arch, layout, builder, distribution, workers, keep_going, offline, again, preload)
+    options = Options(
+        target,
+        arch,
+        layout,
+        builder,
+        distribution,
+        workers,
+        keep_going,
+        offline,
+        again,
+        unsigned=unsigned,
+        preload=preload,
+    )
     return Session(workspace_of(file, work, dist), options, Terminal(console_on(sys.stderr), quiet=quiet))

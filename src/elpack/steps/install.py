@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elpack.builders import Repository
 from elpack.builders.roots import Roots
 from elpack.errors import InstallError, Problem
 from elpack.manifest import effective
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from elpack.builders import Repository
     from elpack.builders.roots import CleanRoot
     from elpack.config import Release
     from elpack.model import Layout
@@ -51,14 +51,14 @@ def installed_root(
     release: Release,
     plan: Plan,
     base: Iterable[Repository],
-    repository: Path,
+    repository: Repository,
     workspace: Workspace,
     *,
     logs: Path,
     runner: Runner,
     progress: Callable[[str], None],
 ) -> tuple[InstallReport, SmokeReport | None]:
-    """Install, smoke-test, remove; return both reports.
+    """Install, smoke-test, remove; return both reports. A repository with a gpgkey is checked as customers check it.
 
     Raises `InstallError` when dnf refuses or removal leaves more than configuration and data, `SmokeError` when the
     application does not work.
@@ -68,14 +68,8 @@ def installed_root(
     target = plan.target
     dnf = Dnf(base, target.arch, str(target.el), work / "dnf", InstallError, runner)
     roots = Roots(dnf, target.root, work, runner)
-    ours = Dnf(
-        (*base, Repository(plan.release, str(repository))),
-        target.arch,
-        str(target.el),
-        work / "dnf",
-        InstallError,
-        runner,
-    )
+    ours = Dnf((*base, repository), target.arch, str(target.el), work / "dnf", InstallError, runner)
+    ours.forget((repository,))  # and with its metadata the keys that an earlier run trusted
     wanted, names = plan.install, tuple(plan.by_node()[node].rpm for node in plan.roots)
     log = logs / "dnf-install.log"
     with roots.clean_root() as root:

@@ -17,7 +17,7 @@ from elpack.tools.gpg import Keyring, user_home
 from elpack.tools.rpmsign import sign_packages, verify_packages, wrong_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from elpack.config_signing import Signing
     from elpack.openpgp import Fingerprint
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from elpack.store import Store, StoredFile
     from elpack.tools.gpg import Key
     from elpack.workspace import Workspace
+
+THROWAWAY = (
+    "signed by a THROWAWAY key: a snapshot for trying it out, which nobody should trust. "
+    "For a release set [signing] key; see docs/how-to/sign.md"
+)
+UNSIGNED = "NOT SIGNED: do not hand this out before `elpack sign` has signed it; see docs/how-to/sign.md"
 
 _FORMAT = 1
 """Raised when a signed copy would be another one for the same key and the same package."""
@@ -45,9 +51,18 @@ class Signer:
     made: bool = False
 
     @property
+    def throwaway(self) -> bool:
+        """Whether the key is that of snapshots, so that its signatures mean nothing beyond this machine."""
+        return self.key.throwaway
+
+    @property
     def by(self) -> Fingerprint:
         """What signs: the key itself, or its newest subkey that can."""
         return signing_part(self.key, time.time()).fingerprint
+
+    def description(self) -> dict[str, object]:
+        """Return what the manifest says of it."""
+        return {"fingerprint": self.key.fingerprint, "throwaway": self.throwaway}
 
     def public_keys(self) -> str:
         """Return the keys that customers are to trust, as one armoured block."""
@@ -85,6 +100,61 @@ class Signer:
         return final
 
 
+@dataclass(frozen=True, slots=True)
+class RememberingSigner:
+    """A signer that signs nothing twice: what it signed is in the store, which was entered.
+
+    So another run gives the same bytes. Signatures that expire are made anew each time. scratch: a folder for copies,
+    on the store's file system.
+    """
+
+    signer: Signer
+    store: Store
+    scratch: Path
+
+    @property
+    def throwaway(self) -> bool:
+        """Whether the key is that of snapshots."""
+        return self.signer.throwaway
+
+    def public_keys(self) -> str:
+        """Return the keys that customers are to trust."""
+        return self.signer.public_keys()
+
+    def rpms(self, files: Iterable[StoredFile]) -> dict[Path, StoredFile]:
+        """Return the signed copy of each RPM, by the path of the unsigned one."""
+        wanted = {file.path: file for file in files}
+        by = self.signer.by
+        keys = {path: _store_key(by, file.sha256) for path, file in wanted.items()}
+        found = {path: entry.files[0] for path, key in keys.items() if (entry := self.store.entry(key))}
+        if missing := [path for path in wanted if path not in found]:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="sign-", dir=self.scratch) as folder:
+                for path, copy in _sign_all(self.signer, missing, Path(folder)):
+                    info = {"signed": by, "of": wanted[path].sha256}
+                    found[path] = self.store.put(keys[path], (copy,), info).files[0]
+                    copy.unlink()
+        return found
+
+    def file(self, path: Path) -> Path:
+        """Write a detached signature of a file beside it, and return that."""
+        return self._remembered(path, self.signer.file)
+
+    def metadata(self, path: Path) -> Path:
+        """Do the same for a repository's repomd.xml."""
+        return self.signer.metadata(path) if self.signer.metadata_expires else self.file(path)
+
+    def _remembered(self, path: Path, sign: Callable[[Path], Path]) -> Path:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        key = _store_key(self.signer.by, f"file {path.name} {digest}")
+        final = path.with_name(f"{path.name}.asc")
+        if entry := self.store.entry(key):
+            shutil.copyfile(entry.files[0].path, final)
+        else:
+            self.store.put(key, (sign(path),), {"signed": self.signer.by, "of": digest})
+        return final
+
+
 def signer(signing: Signing, workspace: Workspace, runner: Runner) -> Signer:
     """Return who signs by the release file: its key out of the user's GnuPG home, else the throwaway key.
 
@@ -115,22 +185,6 @@ def release_signer(signing: Signing, keyring: Keyring) -> Signer:
     return Signer(found[0], keyring, tuple(key.fingerprint for key in found), signing.metadata_expires)
 
 
-def signed_copies(signer: Signer, files: Iterable[StoredFile], store: Store, scratch: Path) -> dict[Path, StoredFile]:
-    """Return the signed copy of each RPM, by the path of the unsigned one; what was signed before is in the store."""
-    wanted = {file.path: file for file in files}
-    by = signer.by
-    keys = {path: _key(by, file) for path, file in wanted.items()}
-    found = {path: entry.files[0] for path, key in keys.items() if (entry := store.entry(key))}
-    missing = [path for path in wanted if path not in found]
-    if missing:
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="sign-", dir=scratch) as folder:
-            for path, copy in _sign_all(signer, missing, Path(folder)):
-                found[path] = store.put(keys[path], (copy,), {"signed": by, "of": wanted[path].sha256}).files[0]
-                copy.unlink()
-    return found
-
-
 def _sign_all(signer: Signer, paths: Sequence[Path], folder: Path) -> Iterable[tuple[Path, Path]]:
     """Sign files whose names may be the same, each in a folder of its own where they are."""
     rest = list(paths)
@@ -142,5 +196,5 @@ def _sign_all(signer: Signer, paths: Sequence[Path], folder: Path) -> Iterable[t
         rest = [path for path in rest if batch[path.name] != path]
 
 
-def _key(by: Fingerprint, file: StoredFile) -> str:
-    return hashlib.sha256(f"signed {_FORMAT}\n{by}\n{file.sha256}\n".encode()).hexdigest()
+def _store_key(by: Fingerprint, what: str) -> str:
+    return hashlib.sha256(f"signed {_FORMAT}\n{by}\n{what}\n".encode()).hexdigest()
