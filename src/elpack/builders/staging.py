@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from elpack.builders import BuildJob, Repository
 
 _MODE = 0o644
+_FOLDER_MODE = 0o755
+"""Whatever the umask of who runs elpack is."""
 
 
 def stage(job: BuildJob, home: Path) -> None:
@@ -30,6 +32,8 @@ def stage(job: BuildJob, home: Path) -> None:
     copy_inputs(job, tree / "SPECS", tree / "SOURCES")
     for path in (home, *home.rglob("*")):
         os.chown(path, UID, UID)
+        if path.is_dir():
+            path.chmod(_FOLDER_MODE)
 
 
 def copy_inputs(job: BuildJob, specs: Path, sources: Path) -> None:

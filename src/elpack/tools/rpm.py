@@ -45,6 +45,15 @@ def read_headers(paths: Sequence[Path], runner: Runner = run) -> list[RpmHeader]
     return [_header(path, block.splitlines()) for path, block in zip(paths, blocks, strict=True)]
 
 
+def build_times(paths: Sequence[Path], runner: Runner = run) -> list[int]:
+    """Return when RPM files were built, in seconds since 1970 and in order. Raises `CommandError` as above."""
+    if not paths:
+        return []
+    form = "%{BUILDTIME}\\n"
+    command = Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", form, *map(str, paths)))
+    return [int(line) for line in runner(command).check().stdout.split()]
+
+
 def _header(path: Path, lines: list[str]) -> RpmHeader:
     name, *rest = lines
     files: list[str] = []
