@@ -187,15 +187,23 @@ class InterruptedRunError(ElpackError):
     title = "interrupted"
 
 
-def from_os(error: OSError) -> ElpackError | None:
-    """Return what an error of the operating system means to the user, None where only a developer knows."""
+def from_os(error: OSError, full: str = "") -> ElpackError | None:
+    """Return what an error of the operating system means to the user, None where only a developer knows.
+
+    full: the likely place when the disk is full and the error names none, as a failed write does.
+    """
     where = str(error.filename or "")
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError(Problem("no space left", where=where, fix="free some, then run again"))
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return DiskFullError(Problem("no space left", where=where or full, fix="free some, then run again"))
+    if error.errno == errno.EROFS:
+        fix = "name other folders by --work and --dist, or mount it writable"
+        return StoreError(Problem("read-only file system", where, fix=fix))
+    if error.errno in {errno.EACCES, errno.EPERM}:
         why = "it belongs to another user, maybe since an earlier run with sudo"
         return PrivilegeError(Problem(f"{error.strerror}".lower(), where, why, fix="run the same command with sudo"))
     if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
         fix = "move it out of the way, then run again"
         return StoreError(Problem(f"{error.strerror}".lower(), where, "something else has the place of elpack's", fix))
     return None
+    if error.errno in {errno.EIO, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE} and where:
+        return StoreError(Problem(f"{error.strerror}".lower(), where, fix="look at that path and at its disk"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from elpack import __version__
+from elpack.atomic import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,9 +80,7 @@ def _signed(copy: StoredFile | None) -> dict[str, Any]:
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file in one step: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    partial.replace(path)
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def write_index(dist: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,12 +91,61 @@ def test_full_disk(number: int, invoke: Callable[..., Result], monkeypatch: pyte
     assert result.stderr == ("error: the disk is full\n• /a/file: no space left\n  fix: free some, then run again\n")
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
 def test_what_may_not_be_written(number: int, invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     fails_with(monkeypatch, OSError(number, os.strerror(number), "/a/file"))
     result = invoke("clean")
     assert result.exit_code == 17
     assert result.stderr.startswith(f"error: this step needs root\n• /a/file: {os.strerror(number).lower()}\n  why: ")
+
+
+def test_a_read_only_file_system_is_no_matter_of_root(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_with(monkeypatch, OSError(errno.EROFS, os.strerror(errno.EROFS), "/a/file"))
+    result = invoke("clean")
+    assert result.exit_code == 26
+    assert "/a/file: read-only file system\n  fix: name other folders by --work and --dist" in result.stderr
+
+
+def test_a_full_disk_without_a_name_is_named_by_its_folder(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fails_with(monkeypatch, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    free = {tmp_path: 0}
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": free.get(folder, 1)}))
+    assert f"{tmp_path}: no space left" in invoke("clean").stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_a_run_once_and_let_it_tidy_up(
+    number: int, code: int, invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied = []
+
+    def work(*_: Any, **__: Any) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)  # an impatient user
+            tidied.append(True)
+            raise OSError(errno.EIO, "the terminal is gone")
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("elpack.steps.clean.clean_up", work)
+    result = invoke("clean")
+    assert (result.exit_code, tidied) == (code, [True])
+    assert result.stderr == "error: interrupted\n• stopped; the next run goes on from what is finished\n"
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so(invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr("elpack.steps.clean.clean_up", lambda *_, **__: signal.raise_signal(signal.SIGHUP))
+        assert invoke("clean").exit_code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_bug_leaves_its_traceback_in_a_file(

@@ -48,6 +48,7 @@ PURE = (
 EFFECTS = (
     "run",
     "leftovers",
+    "atomic",
     "fetch",
     "store",
     "archives",

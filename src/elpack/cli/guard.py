@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import functools
+import shutil
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Never, ParamSpec
 
 from elpack.cli.options import workspace_of
+from elpack.cli.signals import Stop, stoppable
 from elpack.errors import ElpackError, InterruptedRunError, Problem, from_os
 from elpack.report.console import console_on
 
@@ -27,29 +30,48 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except ElpackError as error:
-            _fail(error)
-        except KeyboardInterrupt:
-            _fail(InterruptedRunError(Problem("stopped; the next run goes on from what is finished")))
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # who reads us has seen enough; typer ends us quietly
-            if isinstance(error, OSError) and (known := from_os(error)):
-                _fail(known)
-            file = kwargs.get("file")
-            _crash(error, workspace_of(file if isinstance(file, Path) else Path("elpack.toml")).work)
+        file = kwargs.get("file")
+        work = workspace_of(file if isinstance(file, Path) else Path("elpack.toml")).work
+        with stoppable() as stop:
+            try:
+                command(*args, **kwargs)
+            except KeyboardInterrupt:
+                _stopped(stop)
+            except Exception as error:  # noqa: BLE001 - all of it becomes text and an exit code
+                if stop.number:
+                    _stopped(stop)  # what goes wrong while everything is being ended is no news
+                _explain(error, work)
 
     return guarded
 
 
-def _fail(error: ElpackError) -> Never:
-    console = console_on(sys.stderr)
-    console.print(f"[bold red]error:[/] {error.title}", highlight=False)
-    for problem in error.problems:
-        console.print(f"• {problem}", markup=False, highlight=False, soft_wrap=True)
-    sys.exit(error.exit_code)
+def _stopped(stop: Stop) -> Never:
+    _fail(InterruptedRunError(Problem("stopped; the next run goes on from what is finished")), stop.exit_code)
+
+
+def _explain(error: Exception, work: Path) -> Never:
+    if isinstance(error, ElpackError):
+        _fail(error)
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        raise error  # who reads us has seen enough; typer ends us quietly
+    if isinstance(error, OSError) and (known := from_os(error, _fullest(work))):
+        _fail(known)
+    _crash(error, work)
+
+
+def _fullest(work: Path) -> str:
+    """Return which of the folders that elpack writes to has the least space left: a failed write does not tell."""
+    folders = (folder for folder in (work, work.parent, Path(tempfile.gettempdir())) if folder.exists())
+    return str(min(folders, key=lambda folder: shutil.disk_usage(folder).free))
+
+
+def _fail(error: ElpackError, code: int | None = None) -> Never:
+    with suppress(OSError):  # the terminal may be gone
+        console = console_on(sys.stderr)
+        console.print(f"[bold red]error:[/] {error.title}", highlight=False)
+        for problem in error.problems:
+            console.print(f"• {problem}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(error.exit_code if code is None else code)
 
 
 def _crash(error: Exception, work: Path) -> Never:

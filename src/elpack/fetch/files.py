@@ -50,11 +50,14 @@ def fetch_all(
     into: Path,
     progress: Progress | None = None,
     *,
+    notice: Callable[[str], None] = lambda _: None,
     offline: bool = False,
     patience: Patience | None = None,
     threads: int = 8,
 ) -> dict[Sha256, Path]:
     """Return the path below `into` of each file, by digest, after fetching those that are missing or wrong.
+
+    `notice` is told of files that are not what they were any more; they are fetched anew.
 
     Raises one error with all that failed: `DiskFullError`, `HashMismatchError` or `FetchError`, whichever is the
     gravest. Files that were fetched stay, so the next run goes on from there.
@@ -63,7 +66,7 @@ def fetch_all(
     into.mkdir(parents=True, exist_ok=True)
     _remove_stale_parts(into)
     with Transport(patience) as transport, ThreadPoolExecutor(threads, "fetch") as pool:
-        job = _Job(into, progress, transport, offline=offline)
+        job = _Job(into, progress, transport, notice, offline=offline)
         futures = {digest: pool.submit(job.ensure, file) for digest, file in wanted.items()}
         try:
             wait(futures.values())
@@ -77,10 +80,19 @@ def fetch_all(
 
 
 class _Job:
-    def __init__(self, into: Path, progress: Progress | None, transport: Transport, *, offline: bool) -> None:
+    def __init__(
+        self,
+        into: Path,
+        progress: Progress | None,
+        transport: Transport,
+        notice: Callable[[str], None],
+        *,
+        offline: bool,
+    ) -> None:
         self.transport = transport
         self._into = into
         self._progress = progress
+        self._notice = notice
         self._offline = offline
         self._lock = threading.Lock()
 
@@ -92,6 +104,8 @@ class _Job:
             return path
         if self._offline:
             raise _offline_error(file, path, found)
+        if found:
+            self._notice(f"{path}: is not the file that is pinned, and is fetched anew")
         try:
             self.transport.get(file.url, lambda response: self._receive(file, response))
         except DiskFullError:

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_text
 from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
 from elpack.errors import BuildLockError
 from elpack.model import Layout, Policy, SdistFacts
@@ -57,9 +58,7 @@ def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> 
         overrides=_overrides(project, closures),
         index=project.release.index,
     )
-    partial = workspace.build_lock.with_suffix(f".{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(workspace.build_lock)
+    write_text(workspace.build_lock, text)
     return len(facts)
 
 

@@ -23,7 +23,7 @@ from elpack.steps.facts import read_facts
 from elpack.steps.sources import pinned_sdist
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -158,10 +158,11 @@ def fetch(
     *,
     offline: bool = False,
     progress: Progress | None = None,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Path]:
-    """Return where each file lies by its digest, after fetching what is not at hand."""
+    """Return where each file lies by its digest, after fetching what is not at hand, or is damaged."""
     missing = [file for file in files if file.sha256 not in sources.paths]
-    fetched = fetch_all(missing, workspace.downloads, progress, offline=offline)
+    fetched = fetch_all(missing, workspace.downloads, progress, offline=offline, notice=notice)
     return sources.paths | {str(digest): path for digest, path in fetched.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -10,47 +11,76 @@ from typing import TYPE_CHECKING, Any
 
 from elpack.archives import read_sdist, read_wheel
 from elpack.archives.carried import known_digest
+from elpack.atomic import write_text
 from elpack.errors import ArchiveError
 from elpack.model import ArchivedFile, BuildTool, Carried, CoreMetadata, EntryPoint, SdistFacts, Trace, WheelFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from elpack.model import RemoteFile
 
-FORMAT = f"8-{known_digest()}"
+FORMAT = f"9-{known_digest()}"
 """Raise it when facts are read in another way than before."""
 
 
 def read_facts(
-    files: Sequence[RemoteFile], paths: Mapping[str, Path], cache: Path
+    files: Sequence[RemoteFile],
+    paths: Mapping[str, Path],
+    cache: Path,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> dict[str, WheelFacts | SdistFacts]:
-    """Return the facts of each file by its sha256. Raises `ArchiveError` with the problems of all files."""
+    """Return the facts of each file by its sha256. `notice` is told of damage in the cache, which is mended.
+
+    Raises `ArchiveError` with the problems of all files.
+    """
     folder = cache / FORMAT
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {file.sha256: file for file in files}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda file: _one(file, paths[file.sha256], folder), wanted.values()))
+        futures = [pool.submit(_one, file, paths[file.sha256], folder, notice) for file in wanted.values()]
+        try:
+            results = [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     problems = [problem for result in results if isinstance(result, ArchiveError) for problem in result.problems]
     if problems:
         raise ArchiveError(*problems)
     return {facts.sha256: facts for facts in results if not isinstance(facts, ArchiveError)}
 
 
-def _one(file: RemoteFile, path: Path, folder: Path) -> WheelFacts | SdistFacts | ArchiveError:
+def _one(
+    file: RemoteFile, path: Path, folder: Path, notice: Callable[[str], None]
+) -> WheelFacts | SdistFacts | ArchiveError:
     cached = folder / f"{file.sha256}.json"
-    if cached.exists():
-        return _decode(json.loads(cached.read_text()))
+    if (known := _cached(cached, notice)) is not None:
+        return known
     try:
         read = read_wheel if file.filename.endswith(".whl") else read_sdist
         facts = read(path, file.sha256)
     except ArchiveError as error:
         return error
-    partial = cached.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps({"kind": type(facts).__name__, **asdict(facts)}))
-    partial.replace(cached)
+    text = json.dumps({"kind": type(facts).__name__, **asdict(facts)})
+    write_text(cached, f"{_digest(text)}\n{text}")
     return facts
+
+
+def _cached(path: Path, notice: Callable[[str], None]) -> WheelFacts | SdistFacts | None:
+    """Return what the cache holds, None when it holds nothing that is as it was written."""
+    try:
+        digest, _, text = path.read_bytes().decode(errors="replace").partition("\n")
+    except FileNotFoundError:
+        return None
+    if digest == _digest(text):
+        return _decode(json.loads(text))
+    notice(f"{path}: what was read before is damaged, and is read again")
+    return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _decode(values: dict[str, Any]) -> WheelFacts | SdistFacts:

@@ -61,7 +61,8 @@ def gather(
     chosen_build = {dist.name: choose_file(dist, target, ranks) for dist in build}
     choices = (*closure.chosen.values(), *chosen_build.values())
     files = [choice.file for choice in choices if choice.file is not None]
-    paths = fetch(files, sources, workspace, offline=offline, progress=progress)
+    damaged: list[str] = []
+    paths = fetch(files, sources, workspace, offline=offline, progress=progress, notice=damaged.append)
     assets = _assets(project.release, workspace, paths)
     build_lock = workspace.build_lock.read_text()
     inputs = Inputs(
@@ -73,7 +74,7 @@ def gather(
         chosen=closure.chosen,
         build=build,
         chosen_build=chosen_build,
-        facts=read_facts(files, paths, workspace.facts),
+        facts=read_facts(files, paths, workspace.facts, damaged.append),
         overrides=project.overrides,
         changelog=project.changelog,
         build_requires=requires,
@@ -82,7 +83,7 @@ def gather(
         elsewhere=taken_elsewhere(
             project.release, target, layout, lambda other, its: close(project, sources, other, its), build_lock
         ),
-        notices=sources.notices,
+        notices=(*sources.notices, *sorted(damaged)),
     )
     return Gathered(settle(inputs, shipped(target)) if layout is Layout.SYSTEM else inputs, sources, paths)
 

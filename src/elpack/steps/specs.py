@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_text
 from elpack.changelog import changelog_text, missing
-from elpack.errors import PlanError, Problem
+from elpack.errors import PlanError, Problem, StoreError
 from elpack.plan.model import Role
 
 if TYPE_CHECKING:
@@ -44,15 +45,20 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
         return len(texts)
     if new:
         project = sessions[0].project
-        sessions[0].workspace.changelog.write_text(changelog_text((*new, *project.changelog)))
-    folder.mkdir(parents=True, exist_ok=True)
+        write_text(sessions[0].workspace.changelog, changelog_text((*new, *project.changelog)))
+    _make(folder)
     for name in old.keys() - texts.keys():
         (folder / name).unlink()
     for name, text in texts.items():
-        if (folder / name).is_symlink():
-            (folder / name).unlink()  # what it points to is not elpack's to write
-        (folder / name).write_text(text)
+        write_text(folder / name, text)  # in place of a link: what it points to is not elpack's to write
     return len(texts)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # such as /proc answers
+        raise StoreError(Problem("no folder can be made there", str(folder), fix="name another one")) from error
 
 
 def _committed(path: Path) -> str:
