@@ -31,11 +31,11 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name.
 
-    repodata: the files of all repositories that are handed over; those of debug/ are named with it. signed: the signed
+    repodata: the metadata of the repositories that are handed over, see `repodata_files`. signed: the signed
     copies of the results' files. signing: who signed them.
     """
     nodes, delivered = plan.by_node(), {package.node for package in plan.published()}
-    artefacts = []
+    artefacts: list[dict[str, Any]] = []
     for result in results:
         package = nodes[result.node]
         for file in result.entry.files:
@@ -52,14 +52,7 @@ def manifest(
                     **_signed(signed.get(file.path) if signed else None),
                 }
             )
-    for path in repodata:
-        if path.suffix == ".asc":
-            continue  # proves itself, and is another one each time it is made
-        data = path.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        debug = path.parent.parent.name == "debug"
-        name = f"{'debug/' if debug else ''}repodata/{path.name}"
-        artefacts.append({"kind": "repodata", "name": name, "size": len(data), "sha256": digest})
+    artefacts += repodata_artefacts(repodata)
     return {
         "format": FORMAT,
         "elpack": __version__,
@@ -71,6 +64,27 @@ def manifest(
         **({"signing": dict(signing)} if signing else {}),
         "artefacts": sorted(artefacts, key=lambda artefact: (artefact["kind"], artefact["name"])),
     }
+
+
+def repodata_files(folder: Path) -> list[Path]:
+    """Return the metadata of the repositories that a target's results have for hosts, without signatures.
+
+    A signature proves itself, and is another one each time it is made.
+    """
+    files = (path for name in ("repo", "debug") for path in (folder / name / "repodata").glob("*"))
+    return sorted(path for path in files if path.suffix != ".asc")
+
+
+def repodata_artefacts(files: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return the entries of a manifest for metadata; those of debug/ are named with it."""
+    found = []
+    for path in files:
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        debug = path.parent.parent.name == "debug"
+        name = f"{'debug/' if debug else ''}repodata/{path.name}"
+        found.append({"kind": "repodata", "name": name, "size": len(data), "sha256": digest})
+    return found
 
 
 def _signed(copy: StoredFile | None) -> dict[str, Any]:

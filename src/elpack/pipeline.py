@@ -10,10 +10,9 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from elpack.builders import Repository
 from elpack.checks import check_plan
 from elpack.errors import ConfigError, PrivilegeError, Problem, ToolMissingError
-from elpack.manifest import drop_index, effective, manifest, write_index, write_json
+from elpack.manifest import drop_index, write_index, write_json
 from elpack.model import Layout
 from elpack.plan.make import make_plan
 from elpack.render import render_all
@@ -24,20 +23,22 @@ from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
 from elpack.steps.exchange import exchanged
 from elpack.steps.gather import gather
+from elpack.steps.handover import Handover
 from elpack.steps.install import install_key, installed_root
 from elpack.steps.project import read_project
-from elpack.steps.repository import About, packages_of, publish
+from elpack.steps.repository import About
 from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
-from elpack.steps.sign import THROWAWAY, UNSIGNED, RememberingSigner, signer, throwaway_signer
+from elpack.steps.sign import THROWAWAY, UNSIGNED, signer, throwaway_signer
 from elpack.store import Store
 from elpack.tools.dnf import folder as folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from elpack.builders import Repository
     from elpack.model import RemoteFile, Target
     from elpack.plan.model import NodeId, Plan
     from elpack.run import Runner
@@ -45,11 +46,9 @@ if TYPE_CHECKING:
     from elpack.steps.gather import Gathered
     from elpack.steps.install import InstallReport
     from elpack.steps.project import Project
-    from elpack.steps.repository import Packages
     from elpack.steps.results import Result
     from elpack.steps.sign import Signer
     from elpack.steps.smoke import SmokeReport
-    from elpack.store import StoredFile
     from elpack.workspace import Workspace
 
 
@@ -230,26 +229,11 @@ def _key(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _repository(session: Session, say: Callable[[str], None]) -> None:
-    packages = packages_of(session.plan, session.results)
-    nodes, files = session.plan.by_node(), _files(session.results)
     with (
         Store(session.workspace.store) as store,
         exchanged(session.output, kept=("logs", *Layout)) as stage,
     ):
-        seal = _seal(session.signer, store, session) if session.signer else None
-        signed = seal.rpms(files[path] for path in packages.every()) if seal else {}
-        publish(_instead(packages, signed), stage, _about(session), seal)
-        folder = stage / "specs"
-        folder.mkdir()
-        for node, text in session.specs.items():
-            (folder / f"{nodes[node].rpm}.spec").write_text(text)
-        repodata = sorted(path for name in ("repo", "debug") for path in (stage / name / "repodata").glob("*"))
-        signing = session.signer.description() if session.signer else None
-        listed = manifest(session.plan, session.results.values(), repodata, signed, signing)
-        write_json(stage / "manifest.json", listed)
-        if seal:
-            seal.file(stage / "manifest.json")
-        write_json(stage / "release.json", effective(session.project.release))
+        _handover(session).write(stage, session.specs, session.signer, store)
         # it quotes the manifest that is about to be replaced
         drop_index(session.workspace.dist)
     write_index(session.workspace.dist)
@@ -257,22 +241,11 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
     say(str(session.repository))
 
 
-def _about(session: Session) -> About:
-    """Return what the .repo file says of this target's repositories."""
-    title = f"{session.repository_id} for {session.plan.target.title}"
-    return About(session.repository_id, session.project.release.name, title, session.output.as_uri())
-
-
-def _seal(by: Signer, store: Store, session: Session) -> RememberingSigner:
-    return RememberingSigner(by, store, session.workspace.work / "signing")
-
-
-def _files(results: Mapping[NodeId, Result]) -> dict[Path, StoredFile]:
-    return {file.path: file for result in results.values() for file in result.entry.files}
-
-
-def _instead(packages: Packages, signed: Mapping[Path, StoredFile]) -> Packages:
-    return packages.instead({path: file.path for path, file in signed.items()}) if signed else packages
+def _handover(session: Session) -> Handover:
+    release, name = session.project.release, session.repository_id
+    title, url = f"{name} for {session.plan.target.title}", session.output.as_uri()
+    about = About(name, release.name, title, url)
+    return Handover(release, session.plan, session.results, about, session.workspace.work / "signing")
 
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
@@ -304,16 +277,13 @@ def _signed_repository(session: Session) -> Repository:
 
     Of one that is handed over unsigned a copy is made, signed by the throwaway key.
     """
-    about, folder = _about(session), session.output
+    handover, folder = _handover(session), session.output
     if session.signer is None:
         by = throwaway_signer(session.workspace, session.runner)
-        packages, files = packages_of(session.plan, session.results).for_installation(), _files(session.results)
         folder = session.workspace.work / "signed" / session.output.relative_to(session.workspace.dist)
         with Store(session.workspace.store) as store, exchanged(folder) as stage:
-            seal = _seal(by, store, session)
-            signed = seal.rpms(files[path] for path in packages.every())
-            publish(_instead(packages, signed), stage, about, seal)
-    return Repository(session.plan.release, str(folder / "repo"), gpgkey=(folder / about.key_file).as_uri())
+            handover.write_for_installation(stage, by, store)
+    return handover.repository(folder)
 
 
 def _passed(path: Path) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.config_signing import Signing
+from elpack.config_signing import fingerprint as parsed
 from elpack.errors import Problem, SigningError
 from elpack.openpgp import HASHES, STRONG_HASHES, PublicKey
 from elpack.run import CLEAN_ENV, Command
-from elpack.store.lock import acquire
+from elpack.steps.project import read_project
+from elpack.store.lock import held
 from elpack.tools.gpg import THROWAWAY_USER, Keyring, explained
 
 if TYPE_CHECKING:
@@ -45,13 +48,10 @@ def throwaway_key(workspace: Workspace, runner: Runner, *, days: int = DAYS) -> 
     """Return the snapshot's keyring and key, and whether it was made just now: an expired one is replaced."""
     ring = Keyring(workspace.keys, runner, own=True)
     workspace.keys.parent.mkdir(parents=True, exist_ok=True)
-    lock = acquire(workspace.keys.with_name(f"{workspace.keys.name}.lock"), wait=None)
-    try:
+    with held(workspace.keys.with_name(f"{workspace.keys.name}.lock"), wait=None):
         if key := _usable(ring):
             return ring, key, False
         _make(workspace.keys, runner, days)
-    finally:
-        os.close(lock)
     key = _usable(ring)
     if key is None:
         raise SigningError(Problem("gpg made a key and does not list it", where=str(workspace.keys)))
@@ -149,3 +149,35 @@ def release_key(wanted: Fingerprint, ring: Keyring, *, secret: bool = True) -> K
     if problems:
         raise SigningError(*problems)
     return known[wanted]
+
+
+def release_problems(signing: Signing, ring: Keyring) -> dict[Fingerprint, tuple[Problem, ...]]:
+    """Return what speaks against each key that the release names, nothing for those that are fit."""
+    found: dict[Fingerprint, tuple[Problem, ...]] = {}
+    for fingerprint in (*((signing.key,) if signing.key else ()), *signing.also_trusted):
+        try:
+            release_key(fingerprint, ring, secret=fingerprint == signing.key)
+            found[fingerprint] = ()
+        except SigningError as error:
+            found[fingerprint] = error.problems
+    return found
+
+
+def chosen(workspace: Workspace, key: str) -> Signing:
+    """Return who signs: the named key, else the release file's, which may be absent if one is named.
+
+    A key that takes the place of the release file's is trusted with the others that the file names, the replaced one
+    not among them. Raises `SigningError` when no key is named.
+    """
+    signing = read_project(workspace).release.signing if workspace.file.exists() else Signing()
+    if key:
+        try:
+            named = parsed(key)
+        except ValueError as error:
+            raise SigningError(Problem(str(error), where="--key")) from error
+        others = tuple(other for other in signing.also_trusted if other != named)
+        return replace(signing, key=named, also_trusted=others)
+    if signing.key is None:
+        fix = "set [signing] key in elpack.toml, or name one by --key"
+        raise SigningError(Problem("no key is named", where=str(workspace.file), fix=fix))
+    return signing

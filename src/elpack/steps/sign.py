@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, SigningError
 from elpack.openpgp import dearmour, read_signature
-from elpack.steps.keys import release_key, signing_part, throwaway_key
+from elpack.steps.keys import release_problems, signing_part, throwaway_key
 from elpack.tools.gpg import Keyring, user_home
 from elpack.tools.rpmsign import sign_packages, verify_packages, wrong_signature
 
@@ -173,16 +173,11 @@ def throwaway_signer(workspace: Workspace, runner: Runner) -> Signer:
 
 def release_signer(signing: Signing, keyring: Keyring) -> Signer:
     """Return the signer of a release. Raises `SigningError` for a key, or one trusted with it, that is not fit."""
-    problems: list[Problem] = []
-    found: list[Key] = []
-    for fingerprint in (*((signing.key,) if signing.key else ()), *signing.also_trusted):
-        try:
-            found.append(release_key(fingerprint, keyring, secret=fingerprint == signing.key))
-        except SigningError as error:
-            problems += error.problems
-    if problems:
+    problems = [problem for found in release_problems(signing, keyring).values() for problem in found]
+    if problems or signing.key is None:
         raise SigningError(*problems)
-    return Signer(found[0], keyring, tuple(key.fingerprint for key in found), signing.metadata_expires)
+    known = {key.fingerprint: key for key in keyring.keys(secret=False)}
+    return Signer(known[signing.key], keyring, (signing.key, *signing.also_trusted), signing.metadata_expires)
 
 
 def _sign_all(signer: Signer, paths: Sequence[Path], folder: Path) -> Iterable[tuple[Path, Path]]:
