@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.plans import APP, HATCHLING, LIB, OWN, Case, Dist
 
-from elpack.builders import Built
+from elpack.builders import Built, Finished, unheard
 from elpack.errors import BuildError, CommandError, DiskFullError, Problem
 from elpack.manifest import manifest
 from elpack.plan.make import make_plan
@@ -61,7 +61,7 @@ class _Builder:
     repositories: tuple[Repository, ...]
     name: str = "played"
 
-    def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
+    def build(self, jobs: Sequence[BuildJob], out: Path, finished: Finished = unheard) -> tuple[Built, ...]:
         workshop = self.workshop
         with workshop.lock:
             workshop.batches.append([job.name for job in jobs])
@@ -71,7 +71,11 @@ class _Builder:
             workshop.roots |= {job.name: inside for job in jobs}
             workshop.jobs |= {job.name: job for job in jobs}
         try:
-            return tuple(self._one(job, out) for job in jobs)
+            done = []
+            for job in jobs:
+                done.append(self._one(job, out))
+                finished(done[-1])
+            return tuple(done)
         finally:
             with workshop.lock:
                 workshop.at_once -= 1
@@ -441,6 +445,21 @@ def test_what_was_finished_before_the_failure_is_not_built_again(site: Site) -> 
     assert found[0] == f"{failing}: rpmbuild ended with 1"
     for name in shared[shared.index(failing) + 1 :]:
         assert any(name.rpartition("-")[0].rpartition("-")[0] in line for line in found[1:]), name
+
+
+def test_each_wheel_of_a_batch_is_in_the_store_before_the_next_one_is_begun(site: Site) -> None:
+    plan = plan_of(*BATCH)
+    seen: list[tuple[str, ...]] = []
+
+    def hook(job: BuildJob) -> None:
+        batch = workshop.batches[-1]
+        before = {f"{name}.src.rpm" for name in batch[: batch.index(job.name)]}
+        assert before <= site.stored(), "a run that is killed now would have to make them again"
+        seen.append(tuple(before))
+
+    workshop = Workshop(hook=hook)
+    site.run(plan, workshop, workers=1)
+    assert max(len(before) for before in seen) > 2
 
 
 def test_several_wheels_that_fail_are_all_told(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +51,14 @@ class Built:
     seconds: float
 
 
+Finished = Callable[[Built], None]
+"""Is told what is finished, in the thread that builds."""
+
+
+def unheard(_: Built) -> None:
+    """Take no note of what is finished."""
+
+
 class Builder(Protocol):
     """Runs rpmbuild in a clean root.
 
@@ -62,8 +71,10 @@ class Builder(Protocol):
         """Return the builder's name as the release file and the command line spell it."""
         ...
 
-    def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
+    def build(self, jobs: Sequence[BuildJob], out: Path, finished: Finished = unheard) -> tuple[Built, ...]:
         """Build the jobs and leave each one's RPMs and SRPM in a folder of `out` that is named after it.
+
+        `finished` is told of each job as soon as it is done, so that nothing that happens later takes it away.
 
         Raises `BuildError` naming the job, the last relevant lines of its log, and the command that
         reproduces it; what was finished before it is in `out` all the same.

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from elpack.builders import Built
+from elpack.builders import Built, Finished, unheard
 from elpack.builders.dynamic import MISSING, ROUNDS, SATISFIED, as_asked, asked, installable, is_dynamic, with_asked
 from elpack.builders.environment import ask_requires, rpmbuild, rpmbuild_dynamic
 from elpack.builders.logs import relevant
@@ -52,7 +52,7 @@ class BwrapBuilder:
         """Return the builder's name."""
         return "bwrap"
 
-    def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
+    def build(self, jobs: Sequence[BuildJob], out: Path, finished: Finished = unheard) -> tuple[Built, ...]:
         """Build the jobs one after the other in one clean root; see `Builder.build`."""
         if os.geteuid() != 0:
             fix = "run it with sudo, or install mock and use --builder mock"
@@ -62,7 +62,11 @@ class BwrapBuilder:
                 self._install(root, jobs)
             finally:
                 self._all().forget(self.extra)
-            return tuple(self._build_one(root, job, out) for job in jobs)
+            done: list[Built] = []
+            for job in jobs:
+                done.append(self._build_one(root, job, out))
+                finished(done[-1])
+            return tuple(done)
 
     def roots(self) -> Roots:
         """Return the build roots, whose base this target's repositories fill."""

@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.builders import BuildJob, Built, Repository
-from elpack.builders.staging import collected
-from elpack.errors import BuildError, ElpackError, Problem
+from elpack.errors import BuildError, Problem
 from elpack.plan.keys import package_key, root_nodes, urgency
 from elpack.run import stop_logged
 from elpack.steps.results import Result
 from elpack.tools.createrepo import create_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from elpack.builders import Builder
     from elpack.plan.model import NodeId, Package, Plan
@@ -215,21 +212,19 @@ class Build:
         out: Path,
         roots: Mapping[NodeId, tuple[NodeId, ...]],
     ) -> _Outcome:
-        start = time.time()
+        by_job = dict(zip((job.name for job in jobs), batch, strict=True))
+        kept: list[Result] = []
+
+        def keep(built: Built) -> None:
+            # at once: nothing that happens to the others, nor to us, takes it away
+            kept.append(self._keep(by_job[built.job.name], built, roots))
+
         try:
-            built: Sequence[Built] = builder.build(jobs, out)
-        except ElpackError as error:
-            by_job = dict(zip((job.name for job in jobs), batch, strict=True))
-            kept: list[Result] = []
-            # on a full disk nothing more can be kept, and that is the error to tell
-            with suppress(ElpackError):
-                kept += (self._keep(by_job[item.job.name], item, roots) for item in _finished(jobs, out, start))
-            if not isinstance(error, BuildError):
-                raise
+            builder.build(jobs, out, keep)
+        except BuildError as error:
             done = {result.node for result in kept}
             return _Outcome(tuple(kept), tuple(item for item in batch if item.node not in done), error.problems)
-        pairs = zip(batch, built, strict=True)
-        return _Outcome(tuple(self._keep(package, result, roots) for package, result in pairs))
+        return _Outcome(tuple(kept))
 
     def _keep(self, package: Package, built: Built, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> Result:
         info = {"name": package.nvr, "node": package.node, "seconds": round(built.seconds, 2)}
@@ -287,19 +282,6 @@ class Build:
                 self.watcher.postponed(outcome.left)
                 again += outcome.left
         return again
-
-
-def _finished(jobs: Sequence[BuildJob], out: Path, start: float) -> Iterator[Built]:
-    """Yield the jobs that were finished before one failed: a builder leaves a job's folder when all is in it.
-
-    The seconds are those between one job's files and the next one's; `start` is when the first one began.
-    """
-    for job in jobs:
-        found = collected(job, out)
-        if found is not None:
-            end = found[0].stat().st_mtime
-            yield Built(job, *found, max(0.0, end - start))
-            start = end
 
 
 def _placed(path: Path, name: Path) -> Path:

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elpack.builders import Built
+from elpack.builders import Built, Finished, unheard
 from elpack.builders.logs import relevant
 from elpack.builders.mock.config import STANDIN, configuration
 from elpack.builders.staging import collect, copy_inputs, keep_repositories
@@ -58,12 +58,16 @@ class MockBuilder:
         """Return the builder's name."""
         return "mock"
 
-    def build(self, jobs: Sequence[BuildJob], out: Path) -> tuple[Built, ...]:
+    def build(self, jobs: Sequence[BuildJob], out: Path, finished: Finished = unheard) -> tuple[Built, ...]:
         """Build the jobs one after the other in one clean root; see `Builder.build`."""
         with self._slot() as slot, self._exchange() as folder:
             session = _Session(folder, slot)
             try:
-                return tuple(self._build_one(job, session, out, first=job is jobs[0]) for job in jobs)
+                done: list[Built] = []
+                for job in jobs:
+                    done.append(self._build_one(job, session, out, first=job is jobs[0]))
+                    finished(done[-1])
+                return tuple(done)
             finally:
                 self.runner(self._command(session, ("--clean",), folder / "clean.log"))
 

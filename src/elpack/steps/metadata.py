@@ -1,0 +1,129 @@
+"""Says whether a dnf repository's metadata is that of the RPMs beside it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from elpack.errors import CommandError, Problem
+from elpack.run import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from elpack.run import Runner
+
+_REPO = "{http://linux.duke.edu/metadata/repo}"
+_COMMON = "{http://linux.duke.edu/metadata/common}"
+_LARGEST = 256 << 20
+"""Bytes of unpacked metadata; a repository of elpack's has about one megabyte."""
+_FORM = "%{NAME} %|EPOCH?{%{EPOCH}}:{0}| %{VERSION} %{RELEASE} %|SOURCERPM?{%{ARCH}}:{src}|\\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What the metadata says of one RPM. `identity`: name, epoch, version, release, architecture."""
+
+    identity: str
+    sha256: str
+    size: str
+
+
+def wrong_metadata(folder: Path, runner: Runner) -> Iterator[Problem]:
+    """Yield all that is wrong with a repository's metadata: digests, RPMs too many, missing, or other than it says."""
+    where = folder.name
+    try:
+        yield from _wrong_files(folder)
+        listed = _primary(folder)
+    except (OSError, EOFError, zlib.error, ValueError, ET.ParseError, AttributeError) as error:
+        yield Problem(f"its metadata cannot be read: {error}", where=f"{where}/repodata")
+        return
+    there = {path.name: path for path in sorted(folder.glob("*.rpm"))}
+    for name in sorted(there.keys() - listed.keys()):
+        yield Problem("the metadata does not list it", where=f"{where}/{name}")
+    for name in sorted(listed.keys() - there.keys()):
+        yield Problem("the metadata lists it, and it is not there", where=f"{where}/{name}")
+    both = {name: path for name, path in there.items() if name in listed}
+    try:
+        identities = _identities(both, runner)
+    except CommandError as error:
+        yield from error.problems
+        return
+    for name, path in both.items():
+        entry = listed[name]
+        if entry.sha256 != _sha256(path) or entry.size != str(path.stat().st_size):
+            yield Problem("it is not the file that the metadata describes", where=f"{where}/{name}")
+        if entry.identity != identities[name]:
+            what = f"it is {identities[name]}, and the metadata says {entry.identity}"
+            yield Problem(what, where=f"{where}/{name}")
+
+
+def _wrong_files(folder: Path) -> Iterator[Problem]:
+    """Yield what repomd.xml says of the other files, and is not so."""
+    for data in _parsed((folder / "repodata" / "repomd.xml").read_bytes()).iter(f"{_REPO}data"):
+        href = _attribute(data, f"{_REPO}location", "href")
+        path = folder / "repodata" / PurePosixPath(href).name
+        if href != f"repodata/{path.name}" or not path.is_file():
+            yield Problem(f"repomd.xml names {href}, which is not there", where=f"{folder.name}/repodata/repomd.xml")
+        elif _text(data, f"{_REPO}checksum") != _sha256(path):
+            yield Problem("it is not the file that repomd.xml describes", where=f"{folder.name}/{href}")
+
+
+def _primary(folder: Path) -> dict[str, _Listed]:
+    """Return what the metadata lists, by file name."""
+    with gzip.open(folder / "repodata" / "primary.xml.gz") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise ValueError(f"primary.xml has more than {_LARGEST} bytes")
+    found = {}
+    for package in _parsed(data).iter(f"{_COMMON}package"):
+        href = _attribute(package, f"{_COMMON}location", "href")
+        version = _element(package, f"{_COMMON}version").attrib
+        identity = (
+            *(_text(package, f"{_COMMON}name"), version["epoch"], version["ver"], version["rel"]),
+            _text(package, f"{_COMMON}arch"),
+        )
+        if href in found:
+            raise ValueError(f"primary.xml lists {href} twice")
+        size = _attribute(package, f"{_COMMON}size", "package")
+        found[href] = _Listed(" ".join(identity), _text(package, f"{_COMMON}checksum"), size)
+    return found
+
+
+def _identities(paths: Mapping[str, Path], runner: Runner) -> dict[str, str]:
+    if not paths:
+        return {}
+    command = ("rpm", "--query", "--package", "--nosignature", "--queryformat", _FORM, *map(str, paths.values()))
+    return dict(zip(paths, runner(Command(command)).check().stdout.splitlines(), strict=True))
+
+
+def _parsed(data: bytes) -> ET.Element:
+    # entities are all that is dangerous in XML, and a repository's metadata declares none
+    if b"<!" in data:
+        raise ValueError("it has a document type")
+    return ET.fromstring(data)  # noqa: S314
+
+
+def _element(parent: ET.Element, name: str) -> ET.Element:
+    found = parent.find(name)
+    if found is None:
+        raise ValueError(f"{name.rpartition('}')[2]} is missing")
+    return found
+
+
+def _text(parent: ET.Element, name: str) -> str:
+    return _element(parent, name).text or ""
+
+
+def _attribute(parent: ET.Element, name: str, key: str) -> str:
+    return _element(parent, name).attrib.get(key, "")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
