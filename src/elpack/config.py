@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from elpack.changelog import DATED
 from elpack.config_promises import Promises, read_promises
+from elpack.config_publish import Publish, read_publish
 from elpack.config_service import read_service, read_smoke
 from elpack.config_signing import Signing, read_signing
 from elpack.config_system import SystemLayout, read_system
@@ -110,6 +111,7 @@ class Release:
     system: SystemLayout | None = None
     promises: Promises = field(default_factory=Promises)
     signing: Signing = field(default_factory=Signing)
+    publish: Publish = field(default_factory=Publish)
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -187,6 +189,7 @@ def _release(root: Table) -> Release:
         system=read_system(root.table("system")) if root.has("system") else None,
         promises=read_promises(root.table("promises")),
         signing=read_signing(root.table("signing")),
+        publish=read_publish(root.table("publish")),
     )
     head.done()
     _check_subject(root, release)

@@ -180,6 +180,13 @@ class VerifyError(ElpackError):
     title = "verification found differences"
 
 
+class PublishError(ElpackError):
+    """Nothing was published; what customers see is what it was before."""
+
+    exit_code = 29
+    title = "it was not published"
+
+
 class InterruptedRunError(ElpackError):
     """The user stopped the run; the next run goes on from here."""
 

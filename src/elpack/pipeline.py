@@ -15,6 +15,7 @@ from elpack.errors import ConfigError, PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
 from elpack.model import Layout
 from elpack.plan.make import make_plan
+from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
 from elpack.run import run
 from elpack.steps.alone import alone
@@ -244,7 +245,9 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
 def _handover(session: Session) -> Handover:
     release, name = session.project.release, session.repository_id
     title, url = f"{name} for {session.plan.target.title}", session.output.as_uri()
-    about = About(name, release.name, title, url)
+    if release.publish.url:
+        url = served_at(release.publish.url, RELEASES, str(session.output.relative_to(session.workspace.dist)))
+    about = About(name, release.name, title, url, served=bool(release.publish.url))
     return Handover(release, session.plan, session.results, about, session.workspace.work / "signing")
 
 

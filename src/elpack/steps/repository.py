@@ -140,12 +140,14 @@ def publish(packages: Packages, into: Path, about: About, seal: Seal | None = No
         _repository(packages.buildroot, into / "buildroot", seal)
     if seal:
         (into / about.key_file).write_text(seal.public_keys())
-    (into / f"{about.id}.repo").write_text(repo_file(about, seal, debug=bool(packages.debug)))
+    (into / f"{about.id}.repo").write_text(
+        repo_file(about, signed=bool(seal), throwaway=bool(seal and seal.throwaway), debug=bool(packages.debug))
+    )
 
 
-def repo_file(about: About, seal: Seal | None, *, debug: bool) -> str:
+def repo_file(about: About, *, signed: bool, throwaway: bool, debug: bool) -> str:
     """Return what customers put into /etc/yum.repos.d."""
-    checks = _SIGNED.format(url=about.url, key=about.key_file) if seal else _UNSIGNED
+    checks = _SIGNED.format(url=about.url, key=about.key_file) if signed else _UNSIGNED
     values = {
         "id": about.id,
         "title": about.title,
@@ -154,7 +156,7 @@ def repo_file(about: About, seal: Seal | None, *, debug: bool) -> str:
         "where": "" if about.served else ", and set baseurl and gpgkey to where the folder is served",
     }
     text = _REPO_FILE.format(**values) + (_DEBUG_SECTION.format(**values) if debug else "")
-    return (_THROWAWAY if seal and seal.throwaway else "") + text
+    return (_THROWAWAY if throwaway else "") + text
 
 
 def _repository(files: Iterable[Path], folder: Path, seal: Seal | None) -> None:

@@ -22,11 +22,14 @@ _DAY = 86400
 def create_repository(folder: Path, runner: Runner = run) -> None:
     """Write repodata/ for the RPMs in a folder, whose times are settled first.
 
+    The names of its files hold their digests: a client that has read one repomd.xml finds the files that it names also
+    after the next one was published.
+
     Raises `RepositoryError` with what createrepo_c said, and `CommandError` when rpm cannot read one of the files.
     """
     settle_times(folder, runner)
     argv = (
-        *("createrepo_c", "--quiet", "--no-database", "--simple-md-filenames", "--general-compress-type", "gz"),
+        *("createrepo_c", "--quiet", "--no-database", "--unique-md-filenames", "--general-compress-type", "gz"),
         *("--revision", _REVISION, "--set-timestamp-to-revision", "--workers", str(os.cpu_count() or 1)),
         str(folder),
     )

@@ -1,0 +1,193 @@
+"""Looks at results as a customer's machine would: digests, signatures, dnf with its checks, rpm with our keys alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elpack.errors import ElpackError, Problem, PublishError
+from elpack.openpgp import Fingerprint, dearmour, read_signature
+from elpack.run import CLEAN_ENV, Command, run
+from elpack.tools.dnf import program
+from elpack.tools.gpg import Keyring
+from elpack.tools.rpmsign import verify_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from elpack.run import Runner
+
+FOLDERS: Mapping[str, tuple[str, ...]] = {
+    "rpm": ("repo",),
+    "debug-rpm": ("debug",),
+    "srpm": ("srpms",),
+    "buildroot-rpm": ("buildroot",),
+    "buildroot-srpm": ("buildroot", "srpms"),
+}
+"""Where RPMs of each kind lie. The source packages of a bundle's parts are its source, and may lie in two places."""
+
+REPOSITORIES = ("repo", "debug", "buildroot")
+_CONFIGURATION = """\
+[main]
+reposdir=/dev/null
+varsdir=/dev/null
+plugins=1
+assumeyes=1
+module_platform_id=platform:el9
+zchunk=0
+color=never
+gpgcheck=1
+repo_gpgcheck=1
+retries=1
+[verified]
+name=verified
+baseurl={url}
+gpgkey={key}
+metadata_expire=0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was verified: how many RPMs, and how many bytes of all files."""
+
+    packages: int
+    size: int
+
+
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_as_consumer(
+    location: Path, key_file: Path, *, arch: str, releasever: str = "9", runner: Runner = run
+) -> Seen:
+    """Verify one target's results, signed, in a folder: all that a customer's tools check, and what they do not.
+
+    The manifest by its signature, all RPMs and repodata by the manifest, repodata by dnf, which downloads every RPM
+    by them, and all RPMs, source packages included, by rpm with the keys of the key file alone. Nothing needs root.
+    Raises `PublishError` with every problem of the first of these that finds one.
+    """
+    location = location.absolute()
+    with keys_of(key_file, runner) as keyring:
+        signed_manifest(location, keyring)
+        by = _maker(location / "manifest.json.asc")
+        manifest = json.loads((location / "manifest.json").read_text())
+        size = check_files(location, manifest)
+        made = [path for name in REPOSITORIES if (path := location / name).is_dir()]
+        for repository in made:
+            _check_signature(keyring, repository / "repodata" / "repomd.xml", repository.name)
+    for repository in made:
+        _download_all(repository, key_file, arch, releasever, runner)
+    packages = sorted(location.glob("*/*.rpm"))
+    try:
+        verify_packages(packages, key_file.read_text(), by, runner)
+    except ElpackError as error:
+        raise PublishError(*error.problems) from error
+    return Seen(len(packages), size)
+
+
+@contextmanager
+def keys_of(key_file: Path, runner: Runner = run) -> Iterator[Keyring]:
+    """Provide a GnuPG home that holds the keys of a file and nothing else. Raises `PublishError` if it has none."""
+    with tempfile.TemporaryDirectory(prefix="elpack-keys-", ignore_cleanup_errors=True) as folder:
+        command = ("gpg", "--homedir", folder, "--batch", "--no-tty", "--no-options", "--quiet", "--no-autostart")
+        done = runner(Command((*command, "--import", str(key_file)), env={**CLEAN_ENV, "GNUPGHOME": folder}))
+        if done.returncode != 0:
+            raise PublishError(Problem(f"gpg does not import the keys\n{done.tail(5)}", where=str(key_file)))
+        yield Keyring(Path(folder), runner)
+
+
+def signed_manifest(location: Path, keyring: Keyring) -> Fingerprint:
+    """Return which key signed the manifest. Raises `PublishError` if none of the keyring's did."""
+    return _check_signature(keyring, location / "manifest.json", location.name)
+
+
+def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:
+    signature = path.with_name(f"{path.name}.asc")
+    where = f"{name}/{path.name}"
+    if not signature.is_file():
+        raise PublishError(Problem("it is not signed", where=where, fix="elpack sign, then publish again"))
+    by = keyring.verify(path, signature)
+    if by is None:
+        why = "it was made by another key, is of something else, or the signature or the key has expired"
+        raise PublishError(Problem("its signature does not count", where=where, why=why, fix="elpack sign"))
+    return by
+
+
+def _maker(signature: Path) -> Fingerprint:
+    """Return the key or subkey that made a signature which counts."""
+    return Fingerprint(read_signature(dearmour(signature.read_text())).issuer)
+
+
+def check_files(location: Path, manifest: Mapping[str, Any]) -> int:
+    """Compare all RPMs and repodata with the manifest, and return the bytes of them. Raises `PublishError`."""
+    wanted = _by_path(location, manifest)
+    found = {
+        str(path.relative_to(location))
+        for pattern in ("*/*.rpm", "repo/repodata/*", "debug/repodata/*")
+        for path in location.glob(pattern)
+        if not path.name.endswith(".asc")
+    }
+    problems = [Problem("the manifest does not know it", where=path) for path in sorted(found - wanted.keys())]
+    size = 0
+    for path, (told, sha256) in sorted(wanted.items()):
+        file = location / path
+        if file.is_symlink() or not file.is_file():
+            problems.append(Problem("it is missing", where=path))
+        elif file.stat().st_size != told or digest_of(file) != sha256:
+            problems.append(Problem("it is not the file that the manifest describes", where=path))
+        size += told
+    if problems:
+        raise PublishError(*problems)
+    return size
+
+
+def _by_path(location: Path, manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
+    wanted: dict[str, tuple[int, str]] = {}
+    for artefact in manifest["artefacts"]:
+        told = artefact.get("signed", artefact)
+        kind, name = artefact["kind"], artefact["name"]
+        if kind == "repodata":
+            wanted[name if name.startswith("debug/") else f"repo/{name}"] = (told["size"], told["sha256"])
+            continue
+        if kind not in FOLDERS:
+            continue
+        places = [f"{folder}/{name}" for folder in FOLDERS[kind]]
+        for path in [path for path in places if (location / path).exists()] or places[:1]:
+            wanted[path] = (told["size"], told["sha256"])
+    return wanted
+
+
+def _download_all(repository: Path, key_file: Path, arch: str, releasever: str, runner: Runner) -> None:
+    """Let dnf read a repository with both checks on, and download all that it names. Raises `PublishError`."""
+    with tempfile.TemporaryDirectory(prefix="elpack-customer-") as scratch:
+        home = Path(scratch)
+        (home / "root").mkdir()
+        (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n")
+        config = home / "dnf.conf"
+        config.write_text(_CONFIGURATION.format(url=repository.as_uri(), key=key_file.absolute().as_uri()))
+        argv = (
+            *(program(), "--config", str(config), "--installroot", str(home / "root"), "--releasever", releasever),
+            *("--forcearch", arch, f"--setopt=cachedir={home}/cache"),
+            *("--disableplugin=*", "--enableplugin=reposync"),
+            *("reposync", "--repoid", "verified", "--norepopath", "--download-path", str(home / "got")),
+        )
+        done = runner(Command(argv, cwd=home, env={**CLEAN_ENV, "HOME": scratch}))
+        got = {path.name for path in (home / "got").glob("*.rpm")} if (home / "got").is_dir() else set()
+    if done.returncode != 0:
+        said = "\n".join(text.strip() for text in (done.stdout, done.stderr) if text.strip())
+        last = "\n".join(said.splitlines()[-8:])
+        raise PublishError(Problem(f"dnf refuses the repository\n{last}", where=repository.name))
+    there = {path.name for path in repository.glob("*.rpm")}
+    source = {name for name in there if name.endswith(".src.rpm")}
+    missing = sorted(there - got - source)
+    if missing:
+        raise PublishError(*(Problem("dnf does not find it by the metadata", where=name) for name in missing))

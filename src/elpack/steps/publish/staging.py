@@ -1,0 +1,87 @@
+"""Puts publications together and looks at them, before anything points to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.errors import Problem, PublishError
+from elpack.publication import reachable_files, still_asked_for
+from elpack.steps.consumer import digest_of, verify_as_consumer
+from elpack.steps.publish.folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from elpack.publication import File, Id, Line, Record
+    from elpack.run import Runner
+    from elpack.steps.publish.place import Place
+    from elpack.steps.publish.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One line of publications at a place, as it was when the work on it began."""
+
+    place: Place
+    line: Line
+    records: tuple[Record, ...]
+    current: Id | None
+
+    def record(self, publication: Id | None) -> Record | None:
+        """Return the record of a publication, None if there is none."""
+        return next((record for record in self.records if record.id == publication), None)
+
+
+def fill(shelf: Shelf, stage: Path, results: Sequence[Result], files: Mapping[str, File]) -> None:
+    """Put the files of the results into the stage; a folder gives those that its current publication has as well."""
+    current = shelf.record(shelf.current)
+    same = {path for path, file in files.items() if current and current.files.get(path) == file}
+    have = {path for path in same if isinstance(shelf.place, Folder) and not (stage / path).exists()}
+    if current and have:
+        shelf.place.fetch(shelf.line, current.id, sorted(have), stage)
+    for result in results:
+        for path in result.paths():
+            goal = f"{result.place}/{path}"
+            if goal not in have:
+                shelf.place.place(result.folder / path, stage / goal)
+
+
+def check_stage(stage: Path, files: Mapping[str, File]) -> None:
+    """Compare all files of a stage with what they should be. Raises `PublishError`."""
+    wrong = [path for path, file in files.items() if not _is(stage / path, file)]
+    if wrong:
+        raise PublishError(*(Problem("it is not what it was when it was looked at", path) for path in sorted(wrong)))
+
+
+def _is(path: Path, file: File) -> bool:
+    return not path.is_symlink() and path.stat().st_size == file.size and digest_of(path) == file.sha256
+
+
+def carry(shelf: Shelf, stage: Path, own: Collection[str]) -> None:
+    """Keep reachable what customers with metadata of an earlier publication in their caches still ask for."""
+    taken = set(own)
+    now = dt.datetime.now(dt.UTC)
+    for publication in still_asked_for([record.id for record in shelf.records], shelf.current, now):
+        record = shelf.record(publication)
+        wanted = [path for path in reachable_files(record) if path not in taken] if record else []
+        if wanted:
+            shelf.place.fetch(shelf.line, publication, wanted, stage)
+            taken |= set(wanted)
+
+
+def verify_all(stage: Path, places: Mapping[str, str], runner: Runner) -> int:
+    """Verify what is in a stage as a customer does; places and their EL version. Returns how many RPMs it holds.
+
+    Raises `PublishError`.
+    """
+    packages = 0
+    for place, releasever in places.items():
+        (key_file,) = (stage / place).glob("RPM-GPG-KEY-*")
+        arch = place.split("/")[1]
+        packages += verify_as_consumer(
+            stage / place, key_file, arch=arch, releasever=releasever, runner=runner
+        ).packages
+    return packages

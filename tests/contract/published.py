@@ -1,0 +1,138 @@
+"""Results of toys as `elpack rpm-all` leaves them, for tests of what is published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elpack.config import parse_release
+from elpack.manifest import repodata_artefacts, repodata_files, write_json
+from elpack.steps.repository import About, Packages
+from elpack.steps.repository import publish as lay_out
+from elpack.workspace import Workspace
+from tests.contract.customer import toy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elpack.config import Release
+    from elpack.steps.sign import Signer
+
+RELEASE = """\
+[release]
+name = "shop"
+date = 2026-11-01
+revision = {revision}
+packager = "A Packager <packager@example.org>"
+[application]
+name = "shop"
+[first-party]
+shop = {{}}
+[targets.el9]
+python = "3.12"
+arches = ["x86_64", "aarch64"]
+[targets.el9-standin]
+python = "3.11"
+arches = ["x86_64"]
+"""
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Makes results: RPMs named `toy` of a version, signed."""
+
+    home: Path
+    signer: Signer
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.home / "elpack.toml", self.home / ".elpack", self.home / "dist")
+
+    def release(self, revision: int = 1, more: str = "") -> Release:
+        signing = "" if self.signer.throwaway else f'[signing]\nkey = "{self.signer.key.fingerprint}"\n'
+        text = RELEASE.format(revision=revision) + signing + more
+        (self.home / "elpack.toml").write_text(text)
+        return parse_release(text)
+
+    def built(self, version: str) -> list[Path]:
+        folder = self.home / "built" / f"toy-{version}"
+        if not folder.exists():
+            toy(folder.parent, version)
+        return sorted(folder.glob("*.rpm"))
+
+    def make(
+        self,
+        version: str,
+        place: str = "el9/x86_64",
+        *,
+        versions: Sequence[str] = (),
+        signed: bool = True,
+        signer: Signer | None = None,
+    ) -> Path:
+        """Write dist/<place>/ with RPMs of this version, and of others; replace what is there."""
+        folder = self.workspace.dist / place
+        shutil.rmtree(folder, ignore_errors=True)
+        files = [path for one in (version, *versions) for path in self.built(one)]
+        seal = signer or self.signer
+        copies = {path: copy for path, copy in zip(files, seal.rpms(files, self.home / "signed"), strict=True)}
+        put = copies if signed else {path: path for path in files}
+        rpms = tuple(put[path] for path in files if not path.name.endswith(".src.rpm"))
+        srpms = tuple(put[path] for path in files if path.name.endswith(".src.rpm"))
+        folder.mkdir(parents=True)
+        about = About("shop", "shop", "shop for a test", folder.as_uri())
+        lay_out(Packages(rpms, (), srpms), folder, about, seal if signed else None)
+        self._manifest(folder, version, put, seal if signed else None)
+        (folder / "logs").mkdir()
+        (folder / "logs" / "smoke.log").write_text("not for customers\n")
+        return folder
+
+    def _manifest(self, folder: Path, version: str, put: dict[Path, Path], seal: Signer | None) -> None:
+        target, arch = folder.relative_to(self.workspace.dist).parts[:2]
+        artefacts = repodata_artefacts(repodata_files(folder))
+        for path, copy in put.items():
+            entry = {"kind": "srpm" if path.name.endswith(".src.rpm") else "rpm", "name": path.name, **_what(path)}
+            artefacts.append(entry | ({"signed": _what(copy)} if seal else {}))
+        manifest = {
+            "format": 1,
+            "release": "shop",
+            "version": version,
+            "layout": "stack",
+            "target": {"name": target, "python": "3.12", "arch": arch},
+            "standin": target.endswith("-standin"),
+            "artefacts": artefacts,
+            **({"signing": seal.description()} if seal else {}),
+        }
+        write_json(folder / "manifest.json", manifest)
+        if seal:
+            seal.file(folder / "manifest.json")
+
+
+def _what(path: Path) -> dict[str, object]:
+    data = path.read_bytes()
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def seen(folder: Path) -> dict[str, bytes | str]:
+    """Return all that lies below a folder, links as their goals, without elpack's own bookkeeping."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if name.startswith(".elpack"):
+            continue
+        if path.is_symlink():
+            found[name] = str(path.readlink())
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found
+
+
+def rewritten(path: Path, signer: Signer, **changes: object) -> None:
+    """Change keys of a manifest and sign it again."""
+    write_json(path, {**json.loads(path.read_text()), **changes})
+    signer.file(path)
+
+
