@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from elpack.errors import CommandError, Problem, ToolMissingError
 from elpack.leftovers import end_holders
+from elpack.supervise import LOG, Pump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from elpack.supervise import Enclosure
 
 CLEAN_ENV: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -33,7 +37,10 @@ _UMASK = 0o022
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program to run. `env` is the whole environment. With `log`, both output streams go to that file."""
+    """A program to run. `env` is the whole environment. With `log`, both output streams go to that file.
+
+    A program that nobody vouches for is `enclosed`; it gets no `input`, and its end by the enclosure is a value.
+    """
 
     argv: tuple[str, ...]
     cwd: Path | None = None
@@ -41,6 +48,7 @@ class Command:
     log: Path | None = None
     input: str | None = None
     timeout: float | None = None
+    enclosed: Enclosure | None = None
 
     def __str__(self) -> str:
         return shlex.join(self.argv)
@@ -48,13 +56,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a command did. `seconds` is wall time; the streams are empty when they went to a log."""
+    """What a command did. `seconds` is wall time; the streams are empty when they went to a log.
+
+    `ended` says why its enclosure ended it, "" when it came to its own end.
+    """
 
     command: Command
     returncode: int
     stdout: str
     stderr: str
     seconds: float
+    ended: str = ""
 
     def check(self) -> Completed:
         """Return self, or raise `CommandError` with the last lines of what the command said."""
@@ -117,6 +129,8 @@ def run(command: Command) -> Completed:
         fix = "your package manager; elpack doctor lists all that is missing"
         raise ToolMissingError(Problem(f"{command.argv[0]} is not installed", fix=fix))
     start = time.monotonic()
+    if command.enclosed:
+        return _run_enclosed(command, command.enclosed, start)
     output = command.log.open("ab") if command.log else None
     try:
         process = subprocess.Popen(
@@ -130,6 +144,7 @@ def run(command: Command) -> Completed:
             errors="replace",
             start_new_session=True,
             umask=_UMASK,
+            pass_fds=() if _is_one(command) else tuple(_marks),
         )
         if output:
             _logged.add(process)
@@ -141,6 +156,67 @@ def run(command: Command) -> Completed:
         if output:
             output.close()
     return Completed(command, process.returncode, stdout or "", stderr or "", time.monotonic() - start)
+
+
+_PULSE = 0.25
+"""Seconds between two looks at an enclosed command."""
+
+
+def _run_enclosed(command: Command, enclosure: Enclosure, start: float) -> Completed:
+    said, complained = bytearray(), bytearray()
+    output = command.log.open("ab", buffering=0) if command.log else None
+    out = Pump(output.write if output else said.extend, enclosure.log_bytes)
+    pumps = (out,) if output else (out, Pump(complained.extend, enclosure.log_bytes))
+    try:
+        process = subprocess.Popen(
+            (*_guard(command), *command.argv),
+            cwd=command.cwd,
+            env=dict(command.env),
+            stdin=subprocess.DEVNULL,
+            stdout=out.entrance,
+            stderr=pumps[-1].entrance,
+            text=True,
+            start_new_session=True,
+            umask=_UMASK,
+        )
+        _logged.add(process)
+        for pump in pumps:
+            pump.begin()
+        try:
+            ended = _watched(process, command, enclosure, pumps)
+        except BaseException:
+            _kill_group(process)
+            raise
+        finally:
+            _logged.discard(process)
+    finally:
+        for pump in pumps:
+            pump.end()
+        if output:
+            output.close()
+    texts = (bytes(stream).decode(errors="replace") for stream in (said, complained))
+    return Completed(command, process.returncode, *texts, time.monotonic() - start, ended)
+
+
+def _watched(process: subprocess.Popen[str], command: Command, enclosure: Enclosure, pumps: tuple[Pump, ...]) -> str:
+    """Wait for an enclosed command, or end it; return why it was ended."""
+    deadline = time.monotonic() + command.timeout if command.timeout else None
+    end = os.pidfd_open(process.pid)
+    try:
+        while True:
+            select.select((end,), (), (), _PULSE)
+            gone = process.poll() is not None
+            ended = LOG if any(pump.full for pump in pumps) else enclosure.watch()
+            if gone:
+                return ended
+            if ended:
+                _kill_group(process)
+                return ended
+            if deadline and time.monotonic() > deadline:
+                what = f"{command.argv[0]} did not end within {command.timeout:.0f} s"
+                raise CommandError(Problem(what, fix=str(command)))
+    finally:
+        os.close(end)
 
 
 @contextmanager

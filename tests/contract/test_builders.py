@@ -18,6 +18,7 @@ import pytest
 
 from elpack.builders import BuildJob, Repository
 from elpack.builders.bwrap import BwrapBuilder
+from elpack.builders.environment import UID
 from elpack.errors import BuildError
 from elpack.steps.standin import build_standin
 from elpack.targets import TargetChoice, resolve_target
@@ -115,7 +116,7 @@ def test_what_a_build_sees(builder: BwrapBuilder, make_job: Callable[..., BuildJ
     builder.build((job,), tmp_path / "out")
     log = job.log.read_text()
     for line in (
-        "uid=1000(mockbuild) gid=1000(mock) groups=1000(mock)",
+        f"uid={UID}(mockbuild) gid={UID}(mock) groups={UID}(mock)",
         "localhost",
         "HOME=/builddir",
         "TZ=UTC",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from elpack.config_builds import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,8 @@ class BuildJob:
 
     name: of the source package, for logs, messages and the folder of its results. spec and sources: files on the host.
     requires: its BuildRequires as the spec spells them; a spec with %generate_buildrequires says more while it is
-    built. log: where rpmbuild's output goes.
+    built. log: where rpmbuild's output goes. dist: what it is of, for messages. limits: what it may take of the
+    machine. foreign: whether code from outside runs in it.
     """
 
     name: str
@@ -39,6 +42,9 @@ class BuildJob:
     sources: tuple[Path, ...]
     requires: tuple[str, ...]
     log: Path
+    dist: str = ""
+    limits: Limits = field(default_factory=Limits)
+    foreign: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from elpack.builders import Built, Finished, unheard
+from elpack.builders.declared import Declared, ask_packages, check_declared, declared
+from elpack.builders.disk import Measure, is_full
 from elpack.builders.dynamic import MISSING, ROUNDS, SATISFIED, as_asked, asked, installable, is_dynamic, with_asked
 from elpack.builders.environment import ask_requires, rpmbuild, rpmbuild_dynamic
-from elpack.builders.logs import relevant
+from elpack.builders.limits import Fence, Mechanism, fence_name, memory_of, met
+from elpack.builders.logs import last_words, relevant
 from elpack.builders.reproduce import forget, write_script
 from elpack.builders.roots import Roots
 from elpack.builders.sandbox import sandboxed
-from elpack.builders.staging import collect, stage
+from elpack.builders.seccomp import filter_file
+from elpack.builders.staging import collect, restage, stage
 from elpack.errors import BuildError, DiskFullError, PrivilegeError, Problem
 from elpack.run import run
 from elpack.tools.dnf import Dnf
@@ -27,9 +31,11 @@ if TYPE_CHECKING:
     from elpack.builders import BuildJob, Repository
     from elpack.builders.roots import CleanRoot
     from elpack.model import Target
-    from elpack.run import Runner
+    from elpack.run import Completed, Runner
 
 _NAMES_SHOWN = 5
+_DISK_FULL = re.compile(r"No space left on device|File size limit exceeded|Disk quota exceeded")
+_STARVED = re.compile(r"Cannot allocate memory|MemoryError|bad_alloc|memory exhausted|Resource temporarily unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class BwrapBuilder:
     """A `Builder`. `repositories` are the target's own, from which the base root is made.
 
     extra are elpack's: build requirements and finished packages. Their content may change between builds.
-    work holds the base roots, dnf's cache and what is being built. preload: see `sandboxed`.
+    work holds the base roots, dnf's cache and what is being built. preload: see `sandboxed`. mechanism: what limits
+    builds on this host.
     """
 
     target: Target
@@ -46,6 +53,7 @@ class BwrapBuilder:
     runner: Runner = run
     extra: tuple[Repository, ...] = ()
     preload: Path | None = None
+    mechanism: Mechanism = field(default_factory=Mechanism.here)
 
     @property
     def name(self) -> str:
@@ -57,7 +65,7 @@ class BwrapBuilder:
         if os.geteuid() != 0:
             fix = "run it with sudo, or install mock and use --builder mock"
             raise PrivilegeError(Problem("the bwrap builder needs root to make build roots", fix=fix))
-        with self.roots().clean_root() as root:
+        with self.roots().clean_root(max(job.limits.disk for job in jobs)) as root:
             try:
                 self._install(root, jobs)
             finally:
@@ -105,22 +113,41 @@ class BwrapBuilder:
 
     def _build_one(self, root: CleanRoot, job: BuildJob, out: Path) -> Built:
         start = time.monotonic()
-        shutil.rmtree(root.builddir, ignore_errors=True)
+        fence = self._fence(root, job)
         stage(job, root.builddir)
         job.log.parent.mkdir(parents=True, exist_ok=True)
         job.log.unlink(missing_ok=True)
+        declared_by_spec = self._declared(root, job, fence) if job.foreign else ()
         if is_dynamic(job):
-            job = self._satisfied(root, job)
+            job = self._satisfied(root, job, fence)
             command = rpmbuild_dynamic(job.spec.name, self.target.arch, "--noprep")
         else:
             command = rpmbuild(job.spec.name, self.target.arch)
-        self._run(root, job, command)
+        self._run(root, job, fence, command)
         tree = root.builddir / "build"
         forget(job, self._kept(job))
-        srpm, rpms = collect(job, (tree / "SRPMS", tree / "RPMS"), out)
+        srpm, rpms = collect(
+            job, (tree / "SRPMS", tree / "RPMS"), out, lambda made: self._check(job, declared_by_spec, made)
+        )
         return Built(job, srpm, rpms, time.monotonic() - start)
 
-    def _satisfied(self, root: CleanRoot, job: BuildJob) -> BuildJob:
+    def _check(self, job: BuildJob, expected: tuple[Declared, ...], made: tuple[Path, ...]) -> None:
+        if job.foreign:
+            check_declared(job, expected, made, self.runner)
+
+    def _fence(self, root: CleanRoot, job: BuildJob) -> Fence:
+        # a disk of its own counts by itself
+        measure = None if root.home.is_mount() else Measure((root.upper, root.builddir), job.limits.disk)
+        return Fence(job.limits, fence_name(root.home), root.record, self.mechanism, measure)
+
+    def _declared(self, root: CleanRoot, job: BuildJob, fence: Fence) -> tuple[Declared, ...]:
+        """Return what the spec says its packages are: rpm reads it before any code from outside runs."""
+        done = self._sandboxed(root, job, fence, ask_packages(job.spec.name, self.target.arch))
+        if done.returncode != 0:
+            raise self._failure(root, job, replace(done, command=replace(done.command, log=None)))
+        return declared(done.stdout)
+
+    def _satisfied(self, root: CleanRoot, job: BuildJob, fence: Fence) -> BuildJob:
         """Install what the spec asks for by %generate_buildrequires, until it asks for nothing new.
 
         Returns the job with all of it as its requirements. The source is prepared afterwards.
@@ -128,7 +155,9 @@ class BwrapBuilder:
         new: list[str] = []
         for number in range(ROUNDS):
             options = ("--noprep",) if number else ()
-            self._run(root, job, ask_requires(job.spec.name, self.target.arch, *options), (SATISFIED, MISSING))
+            command = ask_requires(job.spec.name, self.target.arch, *options)
+            self._run(root, job, fence, command, (SATISFIED, MISSING))
+            restage(job, root.builddir)
             wanted = asked(job, root.builddir / "build" / "SRPMS", self.runner)
             new = [require for require in wanted if require not in job.requires]
             if not new:
@@ -146,22 +175,43 @@ class BwrapBuilder:
             )
         )
 
-    def _run(self, root: CleanRoot, job: BuildJob, command: tuple[str, ...], fine: tuple[int, ...] = (0,)) -> None:
-        completed = self.runner(sandboxed(root, command, job.log, preload=self.preload))
-        if completed.returncode not in fine:
-            raise self._failure(job, completed.returncode)
+    def _run(
+        self, root: CleanRoot, job: BuildJob, fence: Fence, command: tuple[str, ...], fine: tuple[int, ...] = (0,)
+    ) -> None:
+        completed = self._sandboxed(root, job, fence, command, job.log)
+        if completed.ended or completed.returncode not in fine:
+            raise self._failure(root, job, completed)
 
-    def _failure(self, job: BuildJob, returncode: int) -> BuildError | DiskFullError:
-        text = job.log.read_text(encoding="utf-8", errors="replace") if job.log.exists() else ""
-        if "No space left on device" in text:
-            return DiskFullError(Problem("the disk is full", where=job.name, fix="free some space, then run again"))
-        return BuildError(
-            Problem(
-                what=f"rpmbuild ended with {returncode}\n{relevant(text)}",
-                where=f"{job.name} ({job.log})",
-                fix=self._again(job),
-            )
+    def _sandboxed(
+        self, root: CleanRoot, job: BuildJob, fence: Fence, arguments: tuple[str, ...], log: Path | None = None
+    ) -> Completed:
+        command = sandboxed(
+            root,
+            arguments,
+            log,
+            preload=self.preload,
+            seccomp=filter_file(self.work),
+            scratch=memory_of(job.limits, self.mechanism) // 2,
         )
+        with fence.around(command) as enclosed:
+            return self.runner(enclosed)
+
+    def _failure(self, root: CleanRoot, job: BuildJob, completed: Completed) -> BuildError | DiskFullError:
+        """Say why a build failed: the host's disk, a limit, or itself. Its log may say anything, and proves nothing."""
+        text = last_words(job.log) if completed.command.log else completed.stdout + completed.stderr
+        where = f"{job.name} ({job.log})"
+        if is_full(self.work):
+            return DiskFullError(Problem("the disk is full", where=job.name, fix="free some space, then run again"))
+        limit = completed.ended
+        if not limit and (_DISK_FULL.search(text) or (root.home.is_mount() and is_full(root.home))):
+            limit = "disk"
+        if limit:
+            return BuildError(met(limit, job.limits, where, relevant(text, 10), job.dist))
+        why = ""
+        if _STARVED.search(text) and not self.mechanism.counts:
+            why = f"maybe [builds] memory or processes: this host has {self.mechanism}, so nobody counted"
+        what = f"rpmbuild ended with {completed.returncode}\n{relevant(text)}"
+        return BuildError(Problem(what, where, why, self._again(job)))
 
     def _again(self, job: BuildJob) -> str:
         roots = self.roots()

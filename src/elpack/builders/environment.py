@@ -10,8 +10,12 @@ if TYPE_CHECKING:
 
 USER = "mockbuild"
 GROUP = "mock"
-UID = 1000
-"""The unprivileged user that runs rpmbuild. The names are mock's: rpm writes the owners of sources into the SRPM."""
+UID = 61000
+"""The unprivileged user that runs rpmbuild. The names are mock's: rpm writes the owners of sources into the SRPM.
+
+The number is one that no user has: users begin at 1000, and systemd leaves 60578 to 61183 alone. The kernel counts
+processes, keys and watches by it, and whose files are a build's is told by it.
+"""
 
 HOME = "/builddir"
 TOPDIR = f"{HOME}/build"
@@ -66,6 +70,16 @@ def ask_requires(spec: str, arch: str, *options: str) -> tuple[str, ...]:
     return (*_command(spec, arch), "-br", "--nodeps", *options)
 
 
+def query_spec(spec: str, arch: str, form: str) -> tuple[str, ...]:
+    """Return the arguments that make rpm say what packages a spec declares, source package first."""
+    words = ("rpmspec", "--target", arch, *_defines(), "--query", "--queryformat", form, f"{TOPDIR}/SPECS/{spec}")
+    source = (*words[:-4], "--srpm", *words[-4:])
+    return ("sh", "-c", f"{shlex.join(source)} && exec {shlex.join(words)}")
+
+
 def _command(spec: str, arch: str) -> tuple[str, ...]:
-    defines = [word for name, value in MACROS.items() for word in ("--define", f"{name} {value}")]
-    return ("rpmbuild", "--target", arch, *defines, f"{TOPDIR}/SPECS/{spec}")
+    return ("rpmbuild", "--target", arch, *_defines(), f"{TOPDIR}/SPECS/{spec}")
+
+
+def _defines() -> list[str]:
+    return [word for name, value in MACROS.items() for word in ("--define", f"{name} {value}")]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _END = re.compile(r"^RPM build errors:|^error: Bad exit status|^error: ")
 _BUILD_ERRORS = re.compile(r"^RPM build errors:")
@@ -16,12 +20,27 @@ _REACH = 400
 """How many lines above the end of a failed build a cause is looked for."""
 
 
+_LAST_BYTES = 1 << 20
+_LINE = 500
+_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\u200d\u2010-\u2027\u2030-\u2065\u2070-\ufffd]")
+
+
+def last_words(log: Path) -> str:
+    """Return the end of a log; "" when there is none. A build may print as much as its limit allows."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LAST_BYTES))
+        return file.read().decode(errors="replace")
+
+
 def relevant(text: str, limit: int = 30) -> str:
     """Return at most about `limit` lines: from the first cause above the failure to rpm's own verdict.
 
-    A long stretch between the two is cut in its middle. A log without any known sign yields its tail.
+    A long stretch between the two is cut in its middle. A log without any known sign yields its tail. It goes to a
+    terminal, so what would do something there is taken out.
     """
-    lines = text.rstrip().splitlines()
+    lines = [_UNPRINTABLE.sub("", line)[:_LINE] for line in text.rstrip().splitlines()]
     end = _failure(lines)
     if end is None:
         return "\n".join(lines[-limit:])

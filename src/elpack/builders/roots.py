@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.builders.disk import mount_disk
 from elpack.builders.environment import GROUP, UID, USER
+from elpack.builders.limits import remove_recorded
 from elpack.run import Command, run
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from elpack.run import Runner
     from elpack.tools.dnf import Dnf
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when a base root is made in another way than before."""
 
 
@@ -63,8 +65,11 @@ class Roots:
         return root
 
     @contextmanager
-    def clean_root(self) -> Iterator[CleanRoot]:
-        """Give a fresh copy of the base, and take it away again whatever happens."""
+    def clean_root(self, disk: int = 0) -> Iterator[CleanRoot]:
+        """Give a fresh copy of the base, and take it away again whatever happens.
+
+        With `disk` it takes no more than so many bytes, where this host has loop devices.
+        """
         base = self.base()
         live = self.work / "live"
         with locked(self.work / "live.lock"):
@@ -73,6 +78,8 @@ class Roots:
             in_use = root.lock.open("w")
             fcntl.flock(in_use, fcntl.LOCK_EX)
         try:
+            if disk:
+                mount_disk(root.image, root.home, disk, self.runner)
             self._mount(base, root)
             yield root
         finally:
@@ -116,6 +123,16 @@ class CleanRoot:
         return self.home.with_suffix(".lock")
 
     @property
+    def image(self) -> Path:
+        """Return the file beside the root that its disk is made of."""
+        return self.home.with_suffix(".img")
+
+    @property
+    def record(self) -> Path:
+        """Return the file beside the root that names the control groups of what runs in it."""
+        return self.home.with_suffix(".groups")
+
+    @property
     def builddir(self) -> Path:
         """Return the folder that builds see as /builddir."""
         return self.home / "builddir"
@@ -124,7 +141,7 @@ class CleanRoot:
 def mount_command(base: Path, root: CleanRoot) -> Command:
     """Return the command that lays an empty layer over the base."""
     layers = f"lowerdir={base},upperdir={root.upper},workdir={root.scratch}"
-    return Command(("mount", "-t", "overlay", "overlay", "-o", layers, str(root.path)))
+    return Command(("mount", "-t", "overlay", "overlay", "-o", f"nosuid,nodev,{layers}", str(root.path)))
 
 
 def sweep(live: Path, runner: Runner) -> None:
@@ -141,8 +158,10 @@ def sweep(live: Path, runner: Runner) -> None:
 
 
 def _discard(root: CleanRoot, runner: Runner) -> None:
+    remove_recorded(root.record)
     unmount_below(root.home, runner)
     _remove(root.home)
+    root.image.unlink(missing_ok=True)
     root.lock.unlink(missing_ok=True)
 
 

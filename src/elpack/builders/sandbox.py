@@ -23,29 +23,44 @@ def sandboxed(
     *,
     tty: bool = False,
     preload: Path | None = None,
+    seccomp: Path | None = None,
+    scratch: int = 0,
 ) -> Command:
     """Return the command that runs `arguments` in the root as the build user.
 
     All namespaces but the user's are unshared: in a user namespace of one user nobody could become the build
-    user. `setpriv`, from the root's util-linux, does that and gives up every capability for good.
+    user. `setpriv`, from the root's util-linux, does that and gives up every capability for good. The first process
+    in there is a shell that waits for it: with that shell's end the kernel ends all the others, before bwrap ends.
     With `tty` the program keeps the terminal, for a person who looks around. `preload` is a library of the host
-    that every program in there loads first, such as the clock of a second build.
+    that every program in there loads first, such as the clock of a second build. `seccomp` is a file with a filter of
+    system calls. `scratch` is the size of /tmp and of /dev/shm in bytes, half of the memory if it is 0.
     """
+    size = ("--size", str(scratch)) if scratch else ()
     environment = [word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)]
     if preload:
         environment += ["--ro-bind", str(preload), _PRELOAD, "--setenv", "LD_PRELOAD", _PRELOAD]
     return Command(
         (
-            *("bwrap", "--bind", str(root.path), "/", "--bind", str(root.builddir), HOME),
-            *("--dev", "/dev", "--proc", "/proc"),
-            *("--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/dev/shm"),  # noqa: S108
+            *filtered(seccomp),
+            *("--bind", str(root.path), "/", "--bind", str(root.builddir), HOME),
+            *("--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
+            *("--perms", "1777", *size, "--tmpfs", "/tmp", "--perms", "1777", *size, "--tmpfs", "/dev/shm"),  # noqa: S108
             *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
-            *("--hostname", HOSTNAME, "--die-with-parent"),
+            *("--hostname", HOSTNAME, "--die-with-parent", "--as-pid-1"),
+            *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"),
             *(() if tty else ("--new-session",)),
             *("--clearenv", *environment, "--chdir", HOME, "--"),
+            *("sh", "-c", '"$@"; exit $?', "sh"),
             *("setpriv", "--reuid", str(UID), "--regid", str(UID), "--clear-groups"),
             *("--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs", "--"),
             *arguments,
         ),
         log=log,
     )
+
+
+def filtered(seccomp: Path | None) -> tuple[str, ...]:
+    """Return the words that begin a bubblewrap command with a filter of system calls, if there is one."""
+    if seccomp is None:
+        return ("bwrap",)
+    return ("sh", "-c", 'exec "$@" 9<"$0"', str(seccomp), "bwrap", "--seccomp", "9")

@@ -15,7 +15,7 @@ from elpack.errors import BuildError, DiskFullError, Problem
 from elpack.tools.dnf import folder, is_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from elpack.builders import BuildJob, Repository
 
@@ -26,6 +26,7 @@ _FOLDER_MODE = 0o755
 
 def stage(job: BuildJob, home: Path) -> None:
     """Lay out rpmbuild's tree in `home` with the job's files, owned by the build user."""
+    shutil.rmtree(home, ignore_errors=True)
     tree = home / "build"
     for name in ("BUILD", "BUILDROOT", "RPMS", "SRPMS"):
         (tree / name).mkdir(parents=True)
@@ -34,6 +35,28 @@ def stage(job: BuildJob, home: Path) -> None:
         os.chown(path, UID, UID)
         if path.is_dir():
             path.chmod(_FOLDER_MODE)
+
+
+def restage(job: BuildJob, home: Path) -> None:
+    """Lay the job's files anew after code from outside ran: it may have changed spec, sources and rpm's settings.
+
+    What it made of the sources stays. Nothing that it left is followed: a link is removed, never its goal.
+    """
+    tree = home / "build"
+    for path in (*home.iterdir(), *tree.iterdir()):
+        if path.is_symlink() or (path != tree and path.name not in {"BUILD", "BUILDROOT", "RPMS", "SRPMS"}):
+            _clear(path)
+    copy_inputs(job, tree / "SPECS", tree / "SOURCES")
+    for path in (tree / "SPECS", tree / "SOURCES"):
+        for file in (path, *path.rglob("*")):
+            os.chown(file, UID, UID)
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def copy_inputs(job: BuildJob, specs: Path, sources: Path) -> None:
@@ -79,11 +102,17 @@ def _put(job: BuildJob, file: Path, into: Path) -> None:
     copy.chmod(_MODE)
 
 
-def collect(job: BuildJob, places: Sequence[Path], out: Path) -> tuple[Path, tuple[Path, ...]]:
+def collect(
+    job: BuildJob,
+    places: Sequence[Path],
+    out: Path,
+    check: Callable[[tuple[Path, ...]], object] = lambda _: None,
+) -> tuple[Path, tuple[Path, ...]]:
     """Copy what was built below these places into the job's folder in `out`, and return SRPM and RPMs.
 
     The folder is there with all of them or not at all, so whoever finds it knows which RPMs are the job's: it may
-    give several. The build ran code that nobody vouches for: links that it left in place of results are refused.
+    give several. The build ran code that nobody vouches for: links that it left in place of results are refused, and
+    `check` may refuse the copies, SRPM first, before they have their names.
     """
     files = sorted(path for place in places for path in results(job, place))
     srpms = [path for path in files if path.name.endswith(".src.rpm")]
@@ -91,24 +120,19 @@ def collect(job: BuildJob, places: Sequence[Path], out: Path) -> tuple[Path, tup
     if len(srpms) != 1 or not rpms:
         found = ", ".join(path.name for path in files) or "nothing"
         raise BuildError(Problem(f"expected one SRPM and at least one RPM, found {found}", where=job.name))
-    return _deliver(job, (srpms[0], *rpms), out)
+    return _deliver(job, (srpms[0], *rpms), out, check)
 
 
-def collected(job: BuildJob, out: Path) -> tuple[Path, tuple[Path, ...]] | None:
-    """Return the SRPM and the RPMs that `collect` left in `out` for a job, None if it did not come to that."""
-    files = sorted((out / job.name).glob("*.rpm"))
-    srpms = [path for path in files if path.name.endswith(".src.rpm")]
-    return (srpms[0], tuple(path for path in files if path not in srpms)) if srpms else None
-
-
-def _deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, tuple[Path, ...]]:
+def _deliver(
+    job: BuildJob, files: tuple[Path, ...], out: Path, check: Callable[[tuple[Path, ...]], object]
+) -> tuple[Path, tuple[Path, ...]]:
     """Copy the SRPM, which comes first, and the RPMs into the job's folder, which gets its name when it is whole."""
     final, partial = out / job.name, out / f".{job.name}.partial"
     try:
         partial.mkdir(parents=True)
         for file in files:
-            shutil.copyfile(file, partial / file.name, follow_symlinks=False)
-            (partial / file.name).chmod(_MODE)
+            _take(job, file, partial / file.name)
+        check(tuple(partial / file.name for file in files))
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
     except OSError as error:
@@ -116,6 +140,18 @@ def _deliver(job: BuildJob, files: tuple[Path, ...], out: Path) -> tuple[Path, t
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return final / files[0].name, tuple(final / file.name for file in files[1:])
+
+
+def _take(job: BuildJob, file: Path, copy: Path) -> None:
+    """Copy a file that a build left, and nothing but a file: what it is is asked of what was opened."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as source:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
+            raise BuildError(Problem(f"the build left a link named {file.name}", where=job.name))
+        with copy.open("xb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    copy.chmod(_MODE)
 
 
 def results(job: BuildJob, place: Path) -> Iterator[Path]:

@@ -88,7 +88,7 @@ def make_job(tmp_path: Path) -> Callable[..., BuildJob]:
         spec, source = tmp_path / f"{name}.spec", tmp_path / f"{name}.txt"
         spec.write_text(f"Name: {name}\n")
         source.write_text("hello\n")
-        return BuildJob(name, spec, (source,), requires, tmp_path / "logs" / f"{name}.log")
+        return BuildJob(name, spec, (source,), requires, tmp_path / "logs" / f"{name}.log", foreign=False)
 
     return make
 

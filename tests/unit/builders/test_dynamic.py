@@ -11,6 +11,7 @@ import pytest
 from elpack.builders import BuildJob, Repository
 from elpack.builders.bwrap import BwrapBuilder
 from elpack.builders.dynamic import ROUNDS, as_asked, installable, is_dynamic
+from elpack.builders.limits import Mechanism
 from elpack.errors import BuildError
 
 from .test_bwrap import leave_rpms
@@ -85,7 +86,7 @@ def build(
     player.on("-br", returncode=MISSING, act=spec.ask)
     player.on("-ba", act=leave_rpms)
     extra = (Repository("elpack", base_repository.location, 1),)
-    builder = BwrapBuilder(standin, (base_repository,), tmp_path / "work", runner, extra)
+    builder = BwrapBuilder(standin, (base_repository,), tmp_path / "work", runner, extra, mechanism=Mechanism())
 
     def run(*rounds: tuple[str, ...]) -> None:
         spec.rounds = list(rounds)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from elpack.builders.environment import UID
 from elpack.builders.roots import CleanRoot, Roots, locked, unmount_below
 from elpack.errors import BuildError, CommandError
 from elpack.tools.dnf import Dnf
@@ -41,7 +42,7 @@ def test_a_base_is_made_once(roots: Roots, player: Player) -> None:
     base = roots.base()
     assert roots.base() == base
     assert len(player.lines("--installroot")) == 1
-    assert "mockbuild:x:1000:1000:" in (base / "etc" / "passwd").read_text()
+    assert f"mockbuild:x:{UID}:{UID}:" in (base / "etc" / "passwd").read_text()
 
 
 def test_a_base_depends_on_its_packages_and_on_what_the_repository_holds(

@@ -1,0 +1,114 @@
+"""Holds what a build made against what its spec declares: its code ran beside rpmbuild and could touch the results.
+
+A package from a build enters build roots and customers' machines as root, with its scripts. So it may have no other
+name, version, script, trigger or obsoletes than rpm reads from the spec itself, and no file that gives anybody rights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.builders.environment import query_spec
+from elpack.errors import BuildError, Problem
+from elpack.run import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from elpack.builders import BuildJob
+    from elpack.run import Runner
+
+_PACKAGE, _PART, _FILES = "\x1d", "\x1e", "\x1f"
+_SCRIPTS = ("PREIN", "POSTIN", "PREUN", "POSTUN", "PRETRANS", "POSTTRANS", "VERIFYSCRIPT")
+_ARRAYS = (
+    *("TRIGGERSCRIPTS", "TRIGGERNAME", "FILETRIGGERSCRIPTS", "FILETRIGGERNAME", "TRANSFILETRIGGERSCRIPTS"),
+    *("TRANSFILETRIGGERNAME", "OBSOLETENEVRS", "CONFLICTNEVRS", "RECOMMENDNEVRS", "SUGGESTNEVRS"),
+    *("SUPPLEMENTNEVRS", "ENHANCENEVRS"),
+)
+_DEBUG = ("-debuginfo", "-debugsource")
+_FORM = (
+    f"{_PACKAGE}%{{NAME}}{_PART}%{{EPOCHNUM}}:%{{VERSION}}-%{{RELEASE}}{_PART}"
+    + "".join(f"%{{{tag}}}[%{{{tag}PROG}} ]{_PART}" for tag in _SCRIPTS)
+    + "".join(f"[%{{{tag}}}\\n]{_PART}" for tag in _ARRAYS)
+)
+_FORM_FILES = f"{_FORM}{_FILES}[%{{FILEMODES:perms}} %{{FILECAPS}} %{{FILENAMES}}\\n]"
+_TITLES = ("name", "version", *(tag.lower() for tag in (*_SCRIPTS, *_ARRAYS)))
+_HARMLESS = "-dl"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a package is: name, version, then scripts and relations in the order of `_TITLES`; and its files' lines."""
+
+    parts: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the package's name."""
+        return self.parts[0]
+
+
+def ask_packages(spec: str, arch: str) -> tuple[str, ...]:
+    """Return the arguments that make rpm, in the build root, say what the spec declares."""
+    return query_spec(spec, arch, _FORM)
+
+
+def declared(text: str) -> tuple[Declared, ...]:
+    """Return the packages that `ask_packages` or a query of files printed, source package first."""
+    found = []
+    for block in text.split(_PACKAGE)[1:]:
+        head, _, files = block.partition(_FILES)
+        parts = (part.replace("(none)", "").strip() for part in head.split(_PART)[: len(_TITLES)])
+        found.append(Declared(tuple(parts), tuple(files.splitlines())))
+    return tuple(found)
+
+
+def check_declared(job: BuildJob, expected: Sequence[Declared], made: Sequence[Path], runner: Runner) -> None:
+    """Raise `BuildError` with all in which packages, source package first, are not what the spec declares."""
+    command = Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", _FORM_FILES, *map(str, made)))
+    found = declared(runner(command).check().stdout)
+    if len(found) != len(made):
+        raise BuildError(Problem("rpm cannot tell what the build's packages are", where=job.name))
+    source, *binary = expected
+    by_name = {package.name: package for package in binary}
+    problems = [*_differences(job, source, found[0])]
+    for package in found[1:]:
+        problems += _differences(job, by_name.get(package.name) or _debug(package, binary), package)
+        problems += _rights(job, package)
+    names = [package.name for package in found[1:]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems += [Problem(f"the build made {name} twice", where=job.name) for name in twice]
+    if problems:
+        raise BuildError(*problems)
+
+
+def _debug(package: Declared, binary: Sequence[Declared]) -> Declared | None:
+    """Return what a debug package is to be, which rpm adds by itself: the version of the others, and no scripts."""
+    if not any(package.name == other.name + end for other in binary for end in _DEBUG):
+        return None
+    return Declared((package.name, binary[0].parts[1], *("" for _ in _TITLES[2:])))
+
+
+def _differences(job: BuildJob, expected: Declared | None, found: Declared) -> Iterator[Problem]:
+    if expected is None:
+        yield Problem(f"the build made a package {found.name}, which its spec does not declare", where=job.name)
+        return
+    for title, wanted, is_ in zip(_TITLES, expected.parts, found.parts, strict=True):
+        if wanted != is_:
+            what = f"{found.name} has another {title} than its spec declares: {is_[:200]!r}, not {wanted[:200]!r}"
+            yield Problem(what, where=job.name, why="the build's own code changed the package")
+
+
+def _rights(job: BuildJob, package: Declared) -> Iterator[Problem]:
+    for line in package.files:
+        mode, _, rest = line.partition(" ")
+        capabilities, _, name = rest.partition(" ")
+        if mode[0] not in _HARMLESS:
+            yield Problem(f"{package.name} holds {name!r}, which is no file, folder or link", where=job.name)
+        elif mode[0] == "-" and set(mode) & set("sStT"):
+            yield Problem(f"{package.name} holds {name!r} with the rights of its owner ({mode})", where=job.name)
+        elif capabilities not in {"", "(none)", "="}:
+            yield Problem(f"{package.name} holds {name!r} with capabilities ({capabilities})", where=job.name)
