@@ -6,13 +6,15 @@ import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
+from elpack.plain import plain
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong, told to the person who can mend it.
 
     what: the fact, one sentence. where: file, key, package or lock line. why: the likely cause.
-    fix: what to type or change next. Empty strings are not printed.
+    fix: what to type or change next. Empty strings are not printed. As text it shows nothing raw that came from outside.
     """
 
     what: str
@@ -21,12 +23,12 @@ class Problem:
     fix: str = ""
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        parts = [head]
+        what = plain(self.what, lines=True)
+        parts = [f"{plain(self.where)}: {what}" if self.where else what]
         if self.why:
-            parts.append(f"  why: {self.why}")
+            parts.append(f"  why: {plain(self.why, lines=True)}")
         if self.fix:
-            parts.append(f"  fix: {self.fix}")
+            parts.append(f"  fix: {plain(self.fix, lines=True)}")
         return "\n".join(parts)
 
 
@@ -211,6 +213,6 @@ def from_os(error: OSError, full: str = "") -> ElpackError | None:
     if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}:
         fix = "move it out of the way, then run again"
         return StoreError(Problem(f"{error.strerror}".lower(), where, "something else has the place of elpack's", fix))
-    return None
     if error.errno in {errno.EIO, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE} and where:
         return StoreError(Problem(f"{error.strerror}".lower(), where, fix="look at that path and at its disk"))
+    return None

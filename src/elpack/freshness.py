@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from elpack import strict
 from elpack.errors import LockError, Problem
 from elpack.lockfile import parse_marker
 from elpack.model import SourceKind
@@ -15,6 +16,7 @@ from elpack.model import SourceKind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from packaging.requirements import Requirement
     from packaging.specifiers import Specifier
     from packaging.utils import NormalizedName
 
@@ -71,7 +73,7 @@ def _effects(lock: UvLock, requirements: Collection[str], extra: str, where: str
     effects: dict[str, frozenset[str]] = {}
     for text in requirements:
         try:
-            requirement = Requirement(text)
+            requirement = strict.requirement(text)
         except InvalidRequirement as error:
             raise LockError(Problem(f"{text!r} is not a requirement: {error}", where)) from error
         if holds := frozenset(_environments(lock, requirement, extra)):

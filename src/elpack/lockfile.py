@@ -8,15 +8,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import InvalidMarker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from elpack import strict
+from elpack.config_values import each
 from elpack.errors import LockError, Problem
 from elpack.model import ConflictItem, LockedDist, LockEdge, RemoteFile, Sha256, SourceKind, UvLock
 from elpack.naming import dist_name, parse_version
 from elpack.tables import Table, parse_toml
 
 if TYPE_CHECKING:
+    from packaging.markers import Marker
     from packaging.utils import NormalizedName
 
 KNOWN_VERSION = 1
@@ -155,7 +158,7 @@ def _edges(table: Table, key: str) -> tuple[LockEdge, ...]:
         edge = LockEdge(
             name=name or _as_name(""),
             version=entry.parsed("version", parse_version) if entry.has("version") else None,
-            extras=frozenset(map(_as_name, entry.strings("extra"))),
+            extras=frozenset(each(entry, "extra", dist_name)),
             marker=entry.parsed("marker", parse_marker) if entry.has("marker") else None,
             source_value=source[1] if source else None,
         )
@@ -233,14 +236,14 @@ def _markers(table: Table, key: str) -> tuple[Marker, ...]:
 def parse_marker(text: str) -> Marker:
     """Return the PEP 508 marker. Raises ValueError with the text when it is none."""
     try:
-        return Marker(text)
+        return strict.marker(text)
     except InvalidMarker as error:
         raise ValueError(f"{text!r} is not an environment marker") from error
 
 
 def _specifiers(text: str) -> SpecifierSet:
     try:
-        return SpecifierSet(text)
+        return strict.specifiers(text)
     except InvalidSpecifier as error:
         raise ValueError(f"{text!r} is not a version specifier") from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 RpmName = NewType("RpmName", str)
 """A package name that rpm accepts and a spec may hold unquoted."""
@@ -52,7 +52,7 @@ def parse_version(text: str) -> Version:
     """Return the PEP 440 version. Raises ValueError with the text when it is none."""
     try:
         return Version(text)
-    except InvalidVersion as error:
+    except ValueError as error:  # InvalidVersion, or a number of thousands of digits
         raise ValueError(f"{text!r} is not a PEP 440 version") from error
 
 

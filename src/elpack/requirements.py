@@ -13,14 +13,16 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.version import InvalidVersion, Version
 
+from elpack import strict
 from elpack.naming import dist_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from packaging.requirements import Requirement
     from packaging.specifiers import Specifier
 
 _PYTHON = re.compile(r"[0-9]+\.[0-9]+")
@@ -49,7 +51,7 @@ def parsed(requires_dist: Iterable[str]) -> Iterator[Requirement]:
     """Yield the requirements among texts from outside; malformed ones are left out."""
     for text in requires_dist:
         try:
-            yield Requirement(text)
+            yield strict.requirement(text)
         except InvalidRequirement:
             continue
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from elpack import strict
 from elpack.errors import Problem
 
 if TYPE_CHECKING:
@@ -120,12 +120,7 @@ class Table:
 
 def parse_toml(file: str, text: str) -> Table:
     """Return the root table. Raises ValueError with line and column when the text is no TOML."""
-    try:
-        return Table(file, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise ValueError("not valid TOML: nested too deeply") from error
+    return Table(file, strict.toml(text))
 
 
 def _kind_of(value: object) -> str:

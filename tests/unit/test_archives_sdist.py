@@ -352,7 +352,7 @@ def test_absurd_sizes_are_refused(tmp_path: Path, value: str) -> None:
     ("files", "reason"),
     [
         ({"PKG-INFO": b"Metadata-Version: 2.1\nName: other\nVersion: 1.0\n"}, "'PKG-INFO': is about 'other 1.0', not "),
-        ({"pyproject.toml": b"[build-system"}, "'pyproject.toml': is not TOML: "),
+        ({"pyproject.toml": b"[build-system"}, "'pyproject.toml': is not valid TOML: "),
         ({"pyproject.toml": b"build-system = 1"}, "'pyproject.toml': has a build-system that is no table"),
         ({"pyproject.toml": b"[build-system]\nrequires = 'x'"}, "has a build-system.requires that is no list of str"),
         ({"pyproject.toml": b"[build-system]\nrequires = ['a b']"}, "requires 'a b' to build, which is no requirement"),

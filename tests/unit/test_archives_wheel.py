@@ -176,6 +176,7 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     path = make_wheel(tmp_path)
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    data[data.index(b"PK\x03\x04") + 6] |= 1  # and before the member's data
     path.write_bytes(data)
     assert refused(path) == ["demo-1.0-py3-none-any.whl: 'demo/__init__.py': is encrypted"]
 

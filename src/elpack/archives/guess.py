@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
+
+from elpack import strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -160,7 +162,7 @@ def _named_like(tree: Tree, prefix: str, name: str) -> list[str]:
 
 def _required(text: str) -> str:
     try:
-        return canonicalize_name(Requirement(text).name)
+        return canonicalize_name(strict.requirement(text).name)
     except InvalidRequirement:
         return ""
 

@@ -72,21 +72,23 @@ class Refusals:
 
     def add(self, what: str, member: str = "", why: str = "") -> None:
         """Note one problem. Member names are untrusted and may hold terminal escapes, so they are quoted."""
-        if len(self._problems) == _MOST_REFUSALS:
+        if len(self._problems) >= _MOST_REFUSALS:
             self._more += 1
             return
-        where = f"{self.archive}: {member!a}" if member else self.archive
-        self._problems.append(Problem(what, where, why))
+        self._problems.append(self._problem(what, member, why))
 
     def stop(self, what: str, member: str = "", why: str = "") -> ArchiveError:
         """Return the error for a problem after which reading on would cost too much or say nothing."""
-        self.add(what, member, why)
+        self._problems.append(self._problem(what, member, why))
         return self._error()
 
     def check(self) -> None:
         """Raise `ArchiveError` if anything was noted."""
         if self._problems:
             raise self._error()
+
+    def _problem(self, what: str, member: str, why: str) -> Problem:
+        return Problem(what, f"{self.archive}: {member!a}" if member else self.archive, why)
 
     def _error(self) -> ArchiveError:
         more = [Problem(f"{self._more} more problems like these", self.archive)] if self._more else []
@@ -100,7 +102,7 @@ class Gate:
         self.refusals = refusals
         self.limits = limits
         self._compressed = max(compressed, 1)
-        self._total = 0
+        self._total = self._count = 0
         self._members: dict[str, Member] = {}
         self._read_as: dict[str, str] = {}
 
@@ -113,7 +115,8 @@ class Gate:
         if member.kind is Kind.SPECIAL:
             self.refusals.add("is a device or pipe", member.name)
         self._members.setdefault(member.name, member)
-        if len(self._members) > self.limits.members:
+        self._count += 1
+        if self._count > self.limits.members:
             raise self.refusals.stop(f"holds more than {self.limits.members} members")
         if member.size < 0:
             raise self.refusals.stop("has a negative size", member.name)

@@ -10,6 +10,7 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from elpack import strict
 from elpack.model import CoreMetadata, EntryPoint
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _HOME_LABELS = ("homepage", "home", "source", "sourcecode", "repository", "githu
 # Entry points specification; scripts need a function, as pip demands, and the long deprecated extras are dropped.
 _OBJECT = re.compile(r"(?P<module>\w+(?:\.\w+)*)\s*:\s*(?P<attr>\w+(?:\.\w+)*)\s*(?:\[[^\]]*\])?", re.ASCII)
 _COMMAND = re.compile(r"\w[\w.+-]*", re.ASCII)
+_SHOWN = 60
 
 
 def parse_metadata(data: bytes, member: str, refusals: Refusals) -> CoreMetadata:
@@ -29,9 +31,12 @@ def parse_metadata(data: bytes, member: str, refusals: Refusals) -> CoreMetadata
     for field in ("name", "version"):
         if not raw.get(field):
             refusals.add(f"lacks the field {field.title()}, or has it twice", member)
+    for text in (*raw.get("requires_dist", ()), raw.get("requires_python", "")):
+        if reason := strict.fault(text):
+            refusals.add(f"has a requirement that no parser is given, {reason}: {text[:_SHOWN]!a}…", member)
     return CoreMetadata(
         name=raw.get("name", ""),
-        version=raw.get("version", ""),
+        version=raw.get("version", "").strip(),
         summary=_known(raw.get("summary", "")),
         licence_expression=raw.get("license_expression", ""),
         licence_text=_known(raw.get("license", "")),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
+from elpack import strict
 from elpack.archives.compilers import build_tools
 from elpack.archives.guess import modules, native, plain
-from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
+from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals, name_fault
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist, scripts
 from elpack.archives.streams import read_capped, walk
 from elpack.licence_texts import LONGEST, is_licence_file, recognise
@@ -126,9 +126,9 @@ def _metadata(tree: Tree, filename: str, refusals: Refusals) -> CoreMetadata:
 
 def _pyproject(tree: Tree, refusals: Refusals) -> dict[str, Any]:
     try:
-        return tomllib.loads(tree.texts.get("pyproject.toml", b"").decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        refusals.add(f"is not TOML: {error}", "pyproject.toml")
+        return strict.toml(tree.texts.get("pyproject.toml", b""))
+    except ValueError as error:
+        refusals.add(f"is {error}", "pyproject.toml")
         return {}
 
 
@@ -153,10 +153,18 @@ def _build_system(project: Mapping[str, Any], refusals: Refusals) -> BuildSystem
         backend = _DEFAULT_BACKEND
     for text in requires:
         try:
-            Requirement(text)
+            direct = strict.requirement(text).url is not None
         except InvalidRequirement:
             refusals.add(f"requires {text!a} to build, which is no requirement", "pyproject.toml")
-    return BuildSystem(requires, backend, _texts(table, "backend-path", (), refusals))
+            continue
+        if direct:
+            refusals.add(f"requires {text!a} to build, which is outside of any index", "pyproject.toml")
+    folders = _texts(table, "backend-path", (), refusals)
+    for folder in folders:
+        # PEP 517: the backend's folders are inside the source
+        if folder != "." and (reason := name_fault(folder.removesuffix("/"))):
+            refusals.add(f"has the backend-path {folder!a}, which {reason}", "pyproject.toml")
+    return BuildSystem(requires, backend, folders)
 
 
 def build_system(project: Mapping[str, Any], where: str) -> BuildSystem:
@@ -176,7 +184,8 @@ def _texts(table: Mapping[str, Any], key: str, default: tuple[str, ...], refusal
 
 
 def _scripts(tree: Tree, project: Mapping[str, Any], refusals: Refusals) -> tuple[EntryPoint, ...]:
-    tool = project.get("tool", {})
+    tool = project.get("tool")
+    tool = tool if isinstance(tool, dict) else {}
     for section in (project.get("project"), tool.get("poetry"), tool.get("flit")):
         table = section.get("scripts") if isinstance(section, dict) else None
         if isinstance(table, dict):

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import math
+import re
 import stat
 import struct
 import tarfile
@@ -13,7 +14,7 @@ import zipfile
 import zlib
 from calendar import timegm
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.zip_layout import check_layout
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
 
     Opener = Callable[[], IO[bytes]]
 
+T = TypeVar("T")
+
 _CHUNK = 1 << 16
 _BLOCK = 512
+_HEADERS = 1 << 18
+"""Bytes of all headers of one member; its name and its target have some hundred."""
+_DIGITS = re.compile(rb"[0-9]{64}")
 _ENCRYPTED = 0x1
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """More than these two is in no wheel, and not every installer reads it."""
 _BROKEN = (
     EOFError,
     NotImplementedError,  # an unknown compression
+    RecursionError,  # a header before a header before a header
     OverflowError,  # a number that no file can have
     ValueError,  # a number that is none, text that is not UTF-8
     gzip.BadGzipFile,
@@ -120,7 +127,9 @@ def _zip_time(info: zipfile.ZipInfo) -> int:
 
 def _walk_tar(stream: _Forward, gate: Gate) -> Iterator[tuple[Member, Opener]]:
     with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
-        while info := archive.next():
+        while info := stream.header(archive.next):
+            if info.issparse():
+                gate.refusals.add("is a sparse file, which programs read in different ways", info.name)
             name = info.name.removeprefix("./") or "."
             if name == "." and info.isdir():
                 continue
@@ -162,11 +171,36 @@ class _Forward(io.BufferedIOBase):
         self._gate = gate
         self._position = 0
         self._last = b""
+        self._left = _HEADERS
+        self._in_header = True
+
+    def header(self, read: Callable[[], T]) -> T:
+        """Return what a function reads that reads nothing but the headers of the next member."""
+        self._left, self._in_header = _HEADERS, True
+        try:
+            return read()
+        finally:
+            self._in_header = False
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read up to `size` bytes; tarfile asks for whole extended headers at once, hence the limit."""
         if size is None or not 0 <= size <= max(self._gate.limits.text, _CHUNK):
             raise self._gate.refusals.stop("has a header of unreasonable size")
+        if self._in_header:
+            return self._read_header(size)
+        return self._advance(size)
+
+    def _read_header(self, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0:
+            raise self._gate.refusals.stop("has a header of unreasonable size")
+        data = self._advance(size)
+        # tarfile looks for a length before each word, in a time that grows with the square of the digits there
+        if size > _BLOCK and _DIGITS.search(data):
+            raise self._gate.refusals.stop("has an extended header with a number of unreasonable length")
+        return data
+
+    def _advance(self, size: int) -> bytes:
         self._last = self._raw.read(size)
         self._position += len(self._last)
         self._gate.check_expanded(self._position)
@@ -176,7 +210,7 @@ class _Forward(io.BufferedIOBase):
         """Read on to an absolute position at or behind the present one."""
         if whence != io.SEEK_SET or offset < self._position:
             raise io.UnsupportedOperation("an archive is read forward only")
-        while self._position < offset and self.read(min(_CHUNK, offset - self._position)):
+        while self._position < offset and self._advance(min(_CHUNK, offset - self._position)):
             pass
         return self._position
 
@@ -188,7 +222,7 @@ class _Forward(io.BufferedIOBase):
         """Read to the end, for gzip's checksum. tarfile ends silently at a header that it cannot read."""
         tail = self._last
         while tail and not tail.strip(b"\0"):
-            tail = self.read(_CHUNK)
+            tail = self._advance(_CHUNK)
         if tail:
             raise tarfile.ReadError(f"no tar header at byte {self._position - len(tail)}")
         if self._position % _BLOCK:

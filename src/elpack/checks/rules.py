@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 
+from elpack import strict
 from elpack.changelog import backwards
+from elpack.checks.name_rules import NAME_RULES
 from elpack.checks.override_rules import OVERRIDE_RULES
 from elpack.checks.place_rules import PLACE_RULES
 from elpack.checks.promise_rules import PROMISE_RULES
@@ -138,7 +140,7 @@ def wrong_python(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
     for package in _with_facts(plan):
         text = inputs.facts[package.sources[0].sha256].metadata.requires_python
         try:
-            allowed = SpecifierSet(text)
+            allowed = strict.specifiers(text)
         except InvalidSpecifier:
             yield Problem(f"Requires-Python is not a specifier: {text!r}", where=f"{package.dist}")
             continue

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
+from elpack import strict
 from elpack.errors import FetchError, HashMismatchError, Problem
 from elpack.fetch.transport import TemporaryFailureError, Transport, shown
 from elpack.model import RemoteFile, Sha256
@@ -35,9 +35,9 @@ def fetch_simple(index_url: str, name: NormalizedName, *, patience: Patience | N
     with Transport(patience) as transport:
         body = transport.get(url, lambda response: _read(url, response), accept=_JSON)
     try:
-        files = json.loads(body)["files"]
+        files = strict.json_value(body)["files"]
         return [found for entry in files if (found := _remote_file(url, entry))]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise FetchError(Problem(f"the index's answer is not PEP 691 JSON: {error!r}", shown(url))) from error
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elpack import strict
 from elpack.archives.sdist import build_system
 from elpack.errors import BuildError, FetchError, Problem
 from elpack.steps.lock_sandbox import LockSandbox, read_requirements
@@ -116,6 +116,6 @@ def _environment() -> tuple[str, ...]:
 def _build_system(tree: Path, where: str) -> BuildSystem:
     file = tree / "pyproject.toml"
     try:
-        return build_system(tomllib.loads(file.read_text(encoding="utf-8")), where)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BuildError(Problem(f"is not TOML: {error}", str(file))) from error
+        return build_system(strict.toml(file.read_bytes()), where)
+    except ValueError as error:
+        raise BuildError(Problem(str(error), str(file))) from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name, parse_sdist_filename
 
+from elpack import strict
 from elpack.archives import read_sdist, sdist_member
 from elpack.errors import LockError, MissingMemberError, Problem
 from elpack.fetch import fetch_all
@@ -235,7 +235,7 @@ def _application(
     tree = checkout(dist, workspace, runner)
     if tree is not None:
         lock = tree / application.lock
-        if not lock.exists():
+        if not lock.is_file():
             raise LockError(Problem("the application has no lock", where=str(lock), fix=f"uv lock --project {tree}"))
         pyproject = tree / "pyproject.toml"
         return (
@@ -267,10 +267,11 @@ def _decoded(content: bytes, where: str) -> str:
 def _dependencies(pyproject: bytes, where: str, sdist: RemoteFile, path: Path) -> tuple[str, ...]:
     """Return the requirements that the lock must have been made for: as written, or as the backend wrote them down."""
     try:
-        project = tomllib.loads(pyproject.decode()).get("project", {})
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LockError(Problem(f"not valid TOML: {error}", where=where)) from error
-    if isinstance(project, dict) and "dependencies" in project.get("dynamic", ()):
+        project = strict.toml(pyproject).get("project", {})
+    except ValueError as error:
+        raise LockError(Problem(str(error), where=where)) from error
+    dynamic = project.get("dynamic") if isinstance(project, dict) else None
+    if isinstance(dynamic, list) and "dependencies" in dynamic:
         return read_sdist(path, sdist.sha256).metadata.requires_dist
     found = project.get("dependencies", []) if isinstance(project, dict) else None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):

@@ -6,13 +6,13 @@ import datetime as dt
 import os
 import platform
 import shutil
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import parse_sdist_filename
 
+from elpack import strict
 from elpack.archives import read_sdist
 from elpack.config import FirstParty, parse_release
 from elpack.errors import ConfigError, LockError, Problem
@@ -117,9 +117,9 @@ def _pyproject(path: Path) -> dict[str, Any]:
         fix = "run it in the project's folder, or name that: elpack init DIR"
         raise ConfigError(Problem("there is no pyproject.toml", where=str(path.parent), fix=fix))
     try:
-        return tomllib.loads(path.read_bytes().decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(Problem(f"not valid TOML: {error}", where=str(path))) from error
+        return strict.toml(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(Problem(str(error), where=str(path))) from error
 
 
 def _keep_out_of_git(workspace: Workspace) -> None:

@@ -6,7 +6,6 @@ write to, what it left is read without following links, and backends have no net
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -15,13 +14,16 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
+from elpack import strict
 from elpack.errors import BuildLockError, Problem
 from elpack.run import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from packaging.requirements import Requirement
 
     from elpack.run import Completed, Runner
 
@@ -128,7 +130,7 @@ def read_left(path: Path) -> str:
 def read_requirements(answer_text: str, filename: str) -> tuple[str, ...]:
     """Return the requirements that a backend answered with. Raises `BuildLockError` for anything else."""
     try:
-        answer = json.loads(answer_text)
+        answer = strict.json_value(answer_text)
     except ValueError:
         answer = None
     if not isinstance(answer, list) or len(answer) > _MOST_ANSWERS:
@@ -138,7 +140,7 @@ def read_requirements(answer_text: str, filename: str) -> tuple[str, ...]:
 
 def _requirement(text: Any, filename: str) -> Requirement:
     try:
-        requirement = Requirement(text)
+        requirement = strict.requirement(text)
     except (InvalidRequirement, TypeError) as error:
         what = f"its backend asks for {text!r}, which is not a requirement"
         raise BuildLockError(Problem(what, filename)) from error
