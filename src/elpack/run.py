@@ -145,7 +145,6 @@ def run(command: Command) -> Completed:
             start_new_session=True,
             umask=_UMASK,
             pass_fds=() if _is_one(command) else tuple(_marks),
-            pass_fds=() if _is_one(command) else tuple(_marks),
         )
         if output:
             _logged.add(process)
