@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -25,6 +26,17 @@ _LARGEST = 256 << 20
 _FORM = "%{NAME} %|EPOCH?{%{EPOCH}}:{0}| %{VERSION} %{RELEASE} %|SOURCERPM?{%{ARCH}}:{src}|\\n"
 
 
+_HREF = re.compile(r"repodata/[0-9A-Za-z][\w.-]*\.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the metadata, relative to the repository."""
+
+    href: str
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Listed:
     """What the metadata says of one RPM. `identity`: name, epoch, version, release, architecture."""
@@ -38,8 +50,9 @@ def wrong_metadata(folder: Path, runner: Runner) -> Iterator[Problem]:
     """Yield all that is wrong with a repository's metadata: digests, RPMs too many, missing, or other than it says."""
     where = folder.name
     try:
-        yield from _wrong_files(folder)
-        listed = _primary(folder)
+        files = _files(folder)
+        yield from _wrong_files(folder, files)
+        listed = _primary(folder / files["primary"].href)
     except (OSError, EOFError, zlib.error, ValueError, ET.ParseError, AttributeError) as error:
         yield Problem(f"its metadata cannot be read: {error}", where=f"{where}/repodata")
         return
@@ -63,20 +76,36 @@ def wrong_metadata(folder: Path, runner: Runner) -> Iterator[Problem]:
             yield Problem(what, where=f"{where}/{name}")
 
 
-def _wrong_files(folder: Path) -> Iterator[Problem]:
-    """Yield what repomd.xml says of the other files, and is not so."""
+def _files(folder: Path) -> dict[str, _File]:
+    """Return the metadata files that repomd.xml names, by their type. Raises ValueError for one elsewhere."""
+    found = {}
     for data in _parsed((folder / "repodata" / "repomd.xml").read_bytes()).iter(f"{_REPO}data"):
         href = _attribute(data, f"{_REPO}location", "href")
-        path = folder / "repodata" / PurePosixPath(href).name
-        if href != f"repodata/{path.name}" or not path.is_file():
-            yield Problem(f"repomd.xml names {href}, which is not there", where=f"{folder.name}/repodata/repomd.xml")
-        elif _text(data, f"{_REPO}checksum") != _sha256(path):
-            yield Problem("it is not the file that repomd.xml describes", where=f"{folder.name}/{href}")
+        if not _HREF.fullmatch(href):
+            raise ValueError(f"repomd.xml names {href!r}")
+        found[data.attrib.get("type", "")] = _File(href, _text(data, f"{_REPO}checksum"))
+    if "primary" not in found:
+        raise ValueError("repomd.xml names no primary.xml")
+    return found
 
 
-def _primary(folder: Path) -> dict[str, _Listed]:
+def _wrong_files(folder: Path, files: Mapping[str, _File]) -> Iterator[Problem]:
+    """Yield what repomd.xml says of the other files, and is not so."""
+    for file in files.values():
+        path = folder / file.href
+        if not path.is_file() or path.is_symlink():
+            yield Problem("repomd.xml names it, and it is not there", where=f"{folder.name}/{file.href}")
+        elif file.sha256 != _sha256(path):
+            yield Problem("it is not the file that repomd.xml describes", where=f"{folder.name}/{file.href}")
+    named = {file.href for file in files.values()} | {f"repodata/repomd.xml{end}" for end in ("", ".asc")}
+    for path in sorted((folder / "repodata").iterdir()):
+        if f"repodata/{path.name}" not in named:
+            yield Problem("repomd.xml does not name it", where=f"{folder.name}/repodata/{path.name}")
+
+
+def _primary(path: Path) -> dict[str, _Listed]:
     """Return what the metadata lists, by file name."""
-    with gzip.open(folder / "repodata" / "primary.xml.gz") as file:
+    with gzip.open(path) as file:
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise ValueError(f"primary.xml has more than {_LARGEST} bytes")

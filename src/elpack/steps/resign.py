@@ -9,13 +9,21 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import Problem, SigningError
-from elpack.manifest import drop_index, repodata_artefacts, repodata_files, write_index, write_json
+from elpack.manifest import (
+    drop_index,
+    file_artefacts,
+    repodata_artefacts,
+    repodata_files,
+    write_index,
+    write_json,
+)
+from elpack.steps.describe import PROVENANCE, renewed_provenance
 from elpack.steps.exchange import exchanged, link_or_copy
 from elpack.steps.repository import About, Packages, publish
 from elpack.store.lock import held_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from elpack.steps.sign import Signer
@@ -66,17 +74,21 @@ def _sign(folder: Path, signer: Signer, *, metadata: bool) -> int:
     problems += _differences(folder, manifest, signed=metadata)
     if problems:
         raise SigningError(*problems)
-    kept = [path.name for path in folder.iterdir() if path.is_dir() and path.name not in _PLACES]
+    kept = [path.name for path in folder.iterdir() if path.is_dir() and path.name not in {*_PLACES, PROVENANCE}]
     about = _about(folder, manifest)
     with exchanged(folder, kept=kept) as stage:
         copies = _copies(folder, signer, stage / ".signed", metadata=metadata)
         packages = Packages(*(tuple(copies[path.name] for path in _rpms(folder / place)) for place in _PLACES))
         publish(packages, stage, about, signer)
+        by_path = {
+            f"{place}/{path.name}": _digest(path) for place, paths in packages.places().items() for path in paths
+        }
+        stated = renewed_provenance(folder, stage, by_path, signer, signer.key.fingerprint)
         for path in folder.iterdir():
             if path.is_file() and not (stage / path.name).exists() and path.suffix != ".asc":
                 link_or_copy(path, stage / path.name)
         (stage / "manifest.json").unlink()
-        write_json(stage / "manifest.json", _listed(manifest, copies, stage, signer))
+        write_json(stage / "manifest.json", _listed(manifest, copies, stage, signer, stated))
         shutil.rmtree(stage / ".signed", ignore_errors=True)
         for path in folder.iterdir():
             if path.suffix == ".asc" and (stage / path.stem).is_file():
@@ -99,7 +111,7 @@ def _rpms(folder: Path) -> list[Path]:
 
 def _differences(folder: Path, manifest: Mapping[str, Any], *, signed: bool) -> Iterator[Problem]:
     """Yield what is not as the manifest says: RPMs as they were before signing or after it, none more and none less."""
-    known = {entry["name"]: entry for entry in manifest["artefacts"] if entry["kind"] != "repodata"}
+    known = {entry["name"]: entry for entry in manifest["artefacts"] if entry["name"].endswith(".rpm")}
     seen = set()
     for path in (path for place in _PLACES for path in _rpms(folder / place)):
         seen.add(path.name)
@@ -123,13 +135,17 @@ def _stranger(folder: Path, signer: Signer) -> Iterator[Problem]:
         yield Problem("it is not what a trusted key signed", str(path), why, fix)
 
 
-def _listed(manifest: dict[str, Any], copies: Mapping[str, Path], stage: Path, signer: Signer) -> dict[str, Any]:
-    """Return the manifest with the new signatures and repodata."""
-    artefacts = [dict(entry) for entry in manifest["artefacts"] if entry["kind"] != "repodata"]
+def _listed(
+    manifest: dict[str, Any], copies: Mapping[str, Path], stage: Path, signer: Signer, stated: Iterable[Path]
+) -> dict[str, Any]:
+    """Return the manifest with the new signatures, repodata and provenance."""
+    made_anew = ("repodata", PROVENANCE)
+    artefacts = [dict(entry) for entry in manifest["artefacts"] if entry["kind"] not in made_anew]
     for entry in artefacts:
-        path = copies[entry["name"]]
-        entry["signed"] = {"size": path.stat().st_size, "sha256": _digest(path)}
+        if path := copies.get(entry["name"]):
+            entry["signed"] = {"size": path.stat().st_size, "sha256": _digest(path)}
     artefacts += repodata_artefacts(repodata_files(stage))
+    artefacts += file_artefacts(stated)
     ordered = sorted(artefacts, key=lambda entry: (entry["kind"], entry["name"]))
     return {**manifest, "artefacts": ordered, "signing": signer.description()}
 
