@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -41,7 +42,9 @@ _SOURCES = {
 }
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})\Z")
-_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*\Z")
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,200}\Z")
+_LATEST = 1 << 32
+"""Epoch seconds; files are dated by it, and what is dated later than 2106 was not uploaded yet."""
 _ENTRY = re.compile(r"\s*\[\[\s*package\s*\]\]")
 _URL = re.compile(r"[!-~]+\Z")
 
@@ -69,7 +72,10 @@ def parse_uv_lock(text: str, path: str, *, loopback: bool = False) -> UvLock:
     _no_twins(root, dists)
     if root.problems:
         raise LockError(*root.problems)
-    return UvLock(path, version, revision, requires_python or SpecifierSet(), tuple(dists), supported, conflicts)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return UvLock(
+        path, version, revision, requires_python or SpecifierSet(), tuple(dists), supported, conflicts, sha256
+    )
 
 
 def _guard(root: Table) -> tuple[int, int]:
@@ -178,9 +184,11 @@ def _file(table: Table, *, loopback: bool) -> RemoteFile | None:
     if (reason := _url_refused(url, loopback=loopback)) is not None:
         table.problem("url", reason, fix="lock from an index that serves https")
     filename = unquote(url.partition("#")[0].partition("?")[0].rpartition("/")[2])
-    if not _FILENAME.match(filename):
-        table.problem("url", f"{filename!r} is not a file name of a distribution")
+    if url and not _FILENAME.match(filename):
+        table.problem("url", f"{filename[:100]!r} is not a file name of a distribution")
     size = table.get("size", int) if table.has("size") else None
+    if size is not None and size < 0:
+        table.problem("size", f"expected 0 or more, found {size}")
     uploaded = next((table.parsed(key, _epoch) for key in ("upload-time", "upload_time") if table.has(key)), None)
     if match is None or len(table.problems) > before:
         return None
@@ -192,8 +200,13 @@ def _url_refused(url: str, *, loopback: bool) -> str | None:
         return "the file has no URL, it lies on the machine that locked"
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError as error:
         return f"{url!r} is not a URL: {error}"
+    if "@" in parts.netloc:
+        return "the URL holds a user or a password, which would get into specs and manifests"
+    if parts.query:
+        return "the URL holds a query, which may be a secret and would get into specs and manifests"
     if loopback and parts.scheme == "http" and parts.hostname in _LOOPBACK:
         return None
     if parts.scheme != "https" or not parts.hostname or not _URL.match(url):
@@ -250,4 +263,10 @@ def _specifiers(text: str) -> SpecifierSet:
 
 def _epoch(text: str) -> int:
     moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    try:
+        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except OverflowError:
+        seconds = -1
+    if not 0 <= seconds < _LATEST:
+        raise ValueError(f"{text!r} is no time at which anything was uploaded")
+    return seconds

@@ -28,11 +28,13 @@ def manifest(
     repodata: Iterable[Path],
     signed: Mapping[Path, StoredFile] | None = None,
     signing: Mapping[str, Any] | None = None,
+    *,
+    files: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name.
 
     repodata: the metadata of the repositories that are handed over, see `repodata_files`. signed: the signed
-    copies of the results' files. signing: who signed them.
+    copies of the results' files. signing: who signed them. files: specs, bills of materials and provenance.
     """
     nodes, delivered = plan.by_node(), {package.node for package in plan.published()}
     artefacts: list[dict[str, Any]] = []
@@ -52,7 +54,7 @@ def manifest(
                     **_signed(signed.get(file.path) if signed else None),
                 }
             )
-    artefacts += repodata_artefacts(repodata)
+    artefacts += [*repodata_artefacts(repodata), *file_artefacts(files)]
     return {
         "format": FORMAT,
         "elpack": __version__,
@@ -84,6 +86,16 @@ def repodata_artefacts(files: Iterable[Path]) -> list[dict[str, Any]]:
         debug = path.parent.parent.name == "debug"
         name = f"{'debug/' if debug else ''}repodata/{path.name}"
         found.append({"kind": "repodata", "name": name, "size": len(data), "sha256": digest})
+    return found
+
+
+def file_artefacts(files: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return the entries of a manifest for other files. Their folder tells their kind, and names all but specs."""
+    found = []
+    for path in files:
+        data, folder = path.read_bytes(), path.parent.name
+        kind, name = ("spec", path.name) if folder == "specs" else (folder, f"{folder}/{path.name}")
+        found.append({"kind": kind, "name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
     return found
 
 

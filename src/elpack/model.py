@@ -123,6 +123,7 @@ class UvLock:
     dists: tuple[LockedDist, ...]
     supported: tuple[Marker, ...] = ()
     conflicts: tuple[frozenset[ConflictItem], ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

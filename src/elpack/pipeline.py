@@ -22,6 +22,7 @@ from elpack.steps.alone import alone
 from elpack.steps.base import Base, base, choose_target
 from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
+from elpack.steps.describe import describe
 from elpack.steps.exchange import exchanged
 from elpack.steps.gather import gather
 from elpack.steps.handover import Handover
@@ -248,7 +249,10 @@ def _handover(session: Session) -> Handover:
     if release.publish.url:
         url = served_at(release.publish.url, RELEASES, str(session.output.relative_to(session.workspace.dist)))
     about = About(name, release.name, title, url, served=bool(release.publish.url))
-    return Handover(release, session.plan, session.results, about, session.workspace.work / "signing")
+    described = describe(
+        session.gathered.inputs, session.plan, session.gathered.sources, session.base, session.workspace
+    )
+    return Handover(release, session.plan, session.results, about, session.workspace.work / "signing", described)
 
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
@@ -304,7 +308,7 @@ PIPELINE: tuple[Step, ...] = (
     Step("fetch", "Fetch what the locks pin", _fetch),
     Step("plan", "Plan and check the whole set", _plan),
     Step("base", "Provide the target's own packages", _base, standin_tools=_STANDIN),
-    Step("key", "Look at the key that signs", _key, ("gpg", "gpg-agent", "rpmsign", "rpmkeys")),
+    Step("key", "Look at the key that signs", _key, ("gpg", "gpg-agent", "gpgconf", "rpmsign", "rpmkeys")),
     Step("build", "Build in clean roots", _build, ("dnf", "bwrap", "createrepo_c")),
     Step("check", "Check the built set", _check, ("rpm",)),
     Step("repository", "Make the dnf repository", _repository, ("createrepo_c",)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from elpack.builders import Repository
 from elpack.manifest import effective, manifest, repodata_files, write_json
+from elpack.steps.describe import signed_provenance
 from elpack.steps.repository import packages_of, publish
 from elpack.steps.sign import RememberingSigner
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from elpack.config import Release
     from elpack.plan.model import NodeId, Plan
+    from elpack.steps.describe import Description
     from elpack.steps.repository import About, Packages
     from elpack.steps.results import Result
     from elpack.steps.sign import Signer
@@ -31,6 +33,7 @@ class Handover:
     results: Mapping[NodeId, Result]
     about: About
     scratch: Path
+    description: Description | None = None
 
     def write(self, folder: Path, specs: Mapping[NodeId, str], signer: Signer | None, store: Store) -> None:
         """Lay it out in an empty folder: repositories, source RPMs, specs, manifest; signed unless signer is None."""
@@ -38,6 +41,10 @@ class Handover:
         packages = packages_of(self.plan, self.results)
         signed = seal.rpms(self._stored(packages.every())) if seal else {}
         publish(_instead(packages, signed), folder, self.about, seal)
+        documents = self._describe(folder, packages, signed)
+        if seal and signer:
+            statements = [path for path in documents if path.name.endswith(".intoto.json")]
+            documents += [signed_provenance(path, seal, signer.key.fingerprint) for path in statements]
         nodes = self.plan.by_node()
         (folder / "specs").mkdir()
         for node, text in specs.items():
@@ -48,6 +55,7 @@ class Handover:
             repodata_files(folder),
             signed,
             signer.description() if signer else None,
+            files=[*documents, *sorted((folder / "specs").iterdir())],
         )
         write_json(folder / "manifest.json", listed)
         if seal:
@@ -63,6 +71,12 @@ class Handover:
     def repository(self, folder: Path) -> Repository:
         """Return what was laid out in a folder as dnf is told of it: to check packages and metadata."""
         return Repository(self.plan.release, str(folder / "repo"), gpgkey=(folder / self.about.key_file).as_uri())
+
+    def _describe(self, folder: Path, packages: Packages, signed: Mapping[Path, StoredFile]) -> list[Path]:
+        if self.description is None:
+            return []
+        made = {file.path: (result, file) for result in self.results.values() for file in result.entry.files}
+        return self.description.write(folder, packages, made, signed)
 
     def _stored(self, paths: Iterable[Path]) -> list[StoredFile]:
         files = {file.path: file for result in self.results.values() for file in result.entry.files}

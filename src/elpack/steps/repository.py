@@ -87,6 +87,10 @@ class Packages:
         """Return what a host may install."""
         return replace(self, debug=(), srpms=(), buildroot=())
 
+    def places(self) -> dict[str, tuple[Path, ...]]:
+        """Return the files by the name of their folder."""
+        return dict(zip(("repo", "debug", "srpms", "buildroot"), self._parts(), strict=True))
+
     def _parts(self) -> tuple[tuple[Path, ...], ...]:
         return (self.rpms, self.debug, self.srpms, self.buildroot)
 
