@@ -16,7 +16,7 @@ from elpack.openpgp import HASHES, STRONG_HASHES, PublicKey
 from elpack.run import CLEAN_ENV, Command
 from elpack.steps.project import read_project
 from elpack.store.lock import held
-from elpack.tools.gpg import THROWAWAY_USER, Keyring, explained
+from elpack.tools.gpg import THROWAWAY_USER, Keyring, end_agent, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +74,10 @@ def _make(final: Path, runner: Runner, days: int) -> None:
             *("--cert-digest-algo", "SHA256", "--full-generate-key"),
         )
         text = _PARAMETERS.format(name=name, mail=mail, days=days)
-        done = runner(Command(argv, env={**CLEAN_ENV, "HOME": home}, input=text, timeout=600))
+        try:
+            done = runner(Command(argv, env={**CLEAN_ENV, "HOME": home}, input=text, timeout=600))
+        finally:
+            end_agent(home, runner)
         if done.returncode != 0:
             raise explained(done.stderr, "the throwaway key cannot be made", str(final))
         final.parent.mkdir(parents=True, exist_ok=True)

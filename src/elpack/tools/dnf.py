@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import DiskFullError, ElpackError, FetchError, InstallError, PrivilegeError, Problem
 from elpack.run import CLEAN_ENV, Command, run
+from elpack.tools.gpg import end_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,42 @@ if TYPE_CHECKING:
 _PROGRAMS = ("dnf4", "dnf-3", "dnf")  # Fedora's `dnf` is dnf5, whose options differ; all know dnf4 by another name
 _DISK_FULL = re.compile(r"No space left on device|more space needed on the")
 _UNREACHABLE = re.compile(r"Failed to download metadata|Cannot download|Curl error|No more mirrors|Status code: \d")
-_UNSIGNED = re.compile(r"GPG check FAILED|is not signed|[Pp]ublic key .* is not installed|GPG key retrieval failed")
+_BAD_SIGNATURES = (
+    (
+        re.compile(r"repomd\.xml GPG signature verification error|Bad GPG signature"),
+        "repomd.xml was changed after it was signed, or gpgkey has not the key that signed it, or one of both expired",
+        "elpack sign --metadata renews an expired signature; else make the repository again",
+    ),
+    (
+        re.compile(r"GPG signature is not available"),
+        "the repository's metadata is not signed, and repo_gpgcheck=1 asks for it",
+        "elpack sign",
+    ),
+    (
+        re.compile(r"Failed to retrieve GPG key|GPG key retrieval failed|Couldn't open file .*RPM-GPG-KEY"),
+        "there is no key where gpgkey says",
+        "put RPM-GPG-KEY-<release> there, or set gpgkey",
+    ),
+    (
+        re.compile(r"Package \S+ is not signed"),
+        "the repository holds a package that was not signed with the others",
+        "elpack sign, or make the repository again",
+    ),
+    (
+        re.compile(
+            r"[Pp]ublic key for \S+ is not installed|GPG check FAILED|is not signed|public key is not installed"
+            r"|does not verify|Header .* Signature, key ID \w+: (?:BAD|NOKEY|NOTTRUSTED)"
+        ),
+        "the repository's gpgkey is not set, or is not the one that signed its packages",
+        "",
+    ),
+    (
+        re.compile(r"incorrect checksum|[Cc]hecksum doesn't match|does not match intended download|Checksum error"),
+        "the file is not the one that the repository's metadata lists: it was changed or replaced",
+        "make the repository again; dnf clean all if an old file was in dnf's cache",
+    ),
+)
+"""What dnf says of signatures and digests: pattern, likely cause, what to do. The first that is found counts."""
 _NO_MATCH = re.compile(r"No match for argument: (.+?)\s*$|No matching package to install: '(.+?)'\s*$", re.MULTILINE)
 _NO_PROVIDER = re.compile(r"nothing provides (.+?) needed by (\S+)")
 _CHANGED = re.compile(r"^(?:Installed|Upgraded|Removed):\n((?:  .+\n)+)", re.MULTILINE)
@@ -114,13 +150,24 @@ class Dnf:
         root.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
-        completed = self.runner(self.command(root, arguments, log))
+        try:
+            completed = self.runner(self.command(root, arguments, log))
+        finally:
+            self._end_agents(root)
         text = _read_from(log, start)
         if completed.returncode != 0:
             ended = f"dnf ended with {completed.returncode}"
             raise explain(text, ended, f"to see it again: {completed.command}", self.failure, where or str(log))
         packages = [name for block in _CHANGED.findall(text) for name in block.split()]
         return Transaction(text, tuple(sorted(packages)), completed.seconds)
+
+    def _end_agents(self, root: Path) -> None:
+        """End the gpg-agents that checking a repository's signature leaves behind, one for each folder of keys."""
+        if any(repository.gpgkey and is_folder(repository) for repository in self.repositories):
+            for keys in self.work.glob("cache/*/pubring"):
+                # as libdnf spells it: an agent's socket may lie elsewhere, under a name made of this very text
+                home = f"{root}/{os.path.relpath(self.work, root)}/{keys.relative_to(self.work)}"
+                end_agent(home, self.runner)
 
     def _write_files(self) -> tuple[Path, Path]:
         home = self.work / "home"
@@ -193,6 +240,13 @@ def explain(text: str, ended: str, again: str, failure: type[ElpackError], where
     """
     if _DISK_FULL.search(text):
         return DiskFullError(Problem("dnf found no space left", where=where, fix="free some space, then run again"))
+    why, mend = next(((why, fix) for pattern, why, fix in _BAD_SIGNATURES if pattern.search(text)), ("", ""))
+    if why:
+        return failure(
+            Problem(
+                f"{ended}\n{_signature_lines(text)}{_errors(text)}", where, why, f"{mend}; {again}" if mend else again
+            )
+        )
     if _UNREACHABLE.search(text):
         return FetchError(Problem(f"a repository cannot be read\n{_errors(text)}", where=where, fix=again))
     missing = [f"no repository provides {name}" for match in _NO_MATCH.findall(text) for name in match if name]
@@ -200,10 +254,18 @@ def explain(text: str, ended: str, again: str, failure: type[ElpackError], where
     if missing:
         # one requirement is often refused along several paths
         return failure(*(Problem(what, where=where, fix=again) for what in dict.fromkeys(missing)))
-    why = ""
-    if _UNSIGNED.search(text):
-        why = "the repository's gpgkey is not set, or is not the one that signed its packages"
-    return failure(Problem(f"{ended}\n{_errors(text)}", where=where, why=why, fix=again))
+    return failure(Problem(f"{ended}\n{_errors(text)}", where=where, fix=again))
+
+
+def _signature_lines(text: str) -> str:
+    """Return what dnf says of single packages, which stands before its last word."""
+    words = ("is not signed", "is not installed", "does not verify", "Problem opening package")
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith(("Package ", "Public key", "Problem ")) and any(word in line for word in words)
+    ]
+    return "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 
 def _errors(text: str, limit: int = 20) -> str:

@@ -169,7 +169,10 @@ class Keyring:
             short = Path(name)
             for part in ("pubring.kbx", "private-keys-v1.d"):
                 (short / part).symlink_to(self.home.absolute() / part)
-            yield Opened(short, {**CLEAN_ENV, "HOME": name, "GNUPGHOME": name}, own=True)
+            try:
+                yield Opened(short, {**CLEAN_ENV, "HOME": name, "GNUPGHOME": name}, own=True)
+            finally:
+                end_agent(name, self.runner)
 
     def _gpg(self, at: Opened, arguments: tuple[str, ...]) -> Completed:
         argv = (
@@ -188,6 +191,12 @@ def explained(text: str, what: str, where: str = "") -> SigningError:
     why, fix = next(((why, fix) for pattern, why, fix in _REASONS if pattern.search(text)), ("", ""))
     said = "\n".join(text.rstrip().splitlines()[-5:])
     return SigningError(Problem(f"{what}\n{said}" if said else what, where, why, fix))
+
+
+def end_agent(home: str, runner: Runner = run) -> None:
+    """End the agent of a home if one runs, and remove the folder of its socket if that lies elsewhere."""
+    for order in (("--kill", "gpg-agent"), ("--remove-socketdir",)):
+        runner(Command(("gpgconf", "--homedir", home, *order), timeout=60))
 
 
 def user_home() -> Path:

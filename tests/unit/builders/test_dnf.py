@@ -72,14 +72,16 @@ def test_without_root_nothing_is_run(dnf: Dnf, player: Player, tmp_path: Path, m
     assert player.commands == []
 
 
-def test_only_folders_of_this_machine_go_unsigned() -> None:
+def test_only_folders_of_this_machine_without_a_key_go_unsigned() -> None:
     text = configuration(
         (
             Repository("local", "/srv/local", priority=1),
+            Repository("signed", "/srv/signed", gpgkey="file:///srv/KEY"),
             Repository("baseos", "https://mirror/$basearch/os", gpgkey="https://mirror/key"),
         )
     )
-    main, local, remote = text.split("\n\n")
+    main, local, signed, remote = text.split("\n\n")
+    assert {"gpgcheck=1", "repo_gpgcheck=1", "gpgkey=file:///srv/KEY"} <= set(signed.splitlines())
     assert "gpgcheck=1" in main
     assert local.splitlines()[-2:] == ["gpgcheck=0", "metadata_expire=0"]
     assert "gpgcheck" not in remote
@@ -119,6 +121,28 @@ def dnf_folder(repository: Repository) -> str:
         ("cpio: write failed - No space left on device", DiskFullError, "no space"),
         ("Error: Failed to download metadata for repo 'baseos': Cannot download repomd.xml", FetchError, "baseos"),
         ("Package tiny-1.noarch.rpm is not signed\nError: GPG check FAILED", InstallError, "GPG check FAILED"),
+        (
+            "Package tiny-1.noarch.rpm is not signed\nError: GPG check FAILED",
+            InstallError,
+            "not signed with the others",
+        ),
+        (
+            "Public key for tiny-1.noarch.rpm is not installed. Failing package is: tiny-1\nError: GPG check FAILED",
+            InstallError,
+            "not the one that signed its packages",
+        ),
+        (
+            "Error: Failed to download metadata for repo 'x': repomd.xml GPG signature verification error: Bad GPG",
+            InstallError,
+            "elpack sign --metadata",
+        ),
+        (
+            "Error: Failed to download metadata for repo 'x': GPG signature is not available. Curl error (37): x",
+            InstallError,
+            "metadata is not signed",
+        ),
+        ("Error: Failed to retrieve GPG key for repo 'x': Curl error (37)", InstallError, "no key where gpgkey says"),
+        ("Error: Some packages from local repository have incorrect checksum", InstallError, "changed or replaced"),
         ("noise\nError: Transaction test error:\n  file /a conflicts", InstallError, "file /a conflicts"),
         ("only noise", InstallError, "dnf ended with 1\nonly noise"),
     ],
