@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from elpack.changelog import DATED
+from elpack.config_builds import Builds, read_builds
 from elpack.config_promises import Promises, read_promises
 from elpack.config_publish import Publish, read_publish
 from elpack.config_service import read_service, read_smoke
@@ -44,6 +45,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+# git starts a program for what stands before "::", and takes a dash for an option
+_GIT = re.compile(r"(?!-)(?!\w+::)[!-~]+\Z")
+_TAG = re.compile(r"(?!-)[!-~]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class Release:
     promises: Promises = field(default_factory=Promises)
     signing: Signing = field(default_factory=Signing)
     publish: Publish = field(default_factory=Publish)
+    builds: Builds = field(default_factory=Builds)
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -190,6 +195,7 @@ def _release(root: Table) -> Release:
         promises=read_promises(root.table("promises")),
         signing=read_signing(root.table("signing")),
         publish=read_publish(root.table("publish")),
+        builds=read_builds(root.table("builds")),
     )
     head.done()
     _check_subject(root, release)
@@ -286,8 +292,8 @@ def _one_first_party(name: str, table: Table) -> FirstParty:
         if table.has("sha256")
         else None,
         path=table.get("path", str, ""),
-        git=table.get("git", str, ""),
-        tag=table.get("tag", str, ""),
+        git=table.parsed("git", matching(_GIT, "https://…, ssh://… or a path"), "") or "" if table.has("git") else "",
+        tag=table.parsed("tag", matching(_TAG, "a tag's name"), "") or "" if table.has("tag") else "",
     )
     if bool(dist.git) != bool(dist.tag):
         table.problem("git", "git and tag belong together")

@@ -42,9 +42,9 @@ class Builds:
     limits: Limits = field(default_factory=Limits)
     dists: Mapping[NormalizedName, Limits] = field(default_factory=dict)
 
-    def of(self, dist: str) -> Limits:
+    def of(self, dist: NormalizedName) -> Limits:
         """Return the limits of one dist's build."""
-        return self.dists.get(dist_name(dist), self.limits)
+        return self.dists.get(dist, self.limits)
 
 
 def read_builds(table: Table) -> Builds:

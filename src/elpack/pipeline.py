@@ -389,6 +389,7 @@ def make_build(session: Session) -> Build:
         watcher=Silent(),
         workers=session.options.workers or default_workers(),
         keep_going=session.options.keep_going,
+        limits=session.project.release.builds,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.builders import BuildJob, Built, Repository
+from elpack.config_builds import Builds
 from elpack.errors import BuildError, Problem
 from elpack.plan.keys import package_key, root_nodes, urgency
 from elpack.run import stop_logged
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from elpack.builders import Builder
     from elpack.plan.model import NodeId, Package, Plan
     from elpack.store import Entry, Store
+
+_OWN_CODE = frozenset({"wheel.spec.j2", "bundle.spec.j2", "macros.spec.j2", "runtime.spec.j2"})
+"""Templates of packages in whose builds no code from outside runs: they carry files from here to there."""
 
 WHEELS_AT_ONCE = 24
 """How many wheels share one build root: enough to forget its cost, few enough to keep all cores busy."""
@@ -61,7 +65,8 @@ class Build:
     """One run over a plan. `specs` are the rendered texts, `sources` the files by digest.
 
     `builder` makes a builder whose roots may also draw from the repositories that it is given. `index` makes a
-    folder of RPMs such a repository. `stop` ends what runs in other threads, when the run is interrupted.
+    folder of RPMs such a repository. `limits` says what each dist's build may take of the machine. `stop` ends what
+    runs in other threads, when the run is interrupted.
     """
 
     plan: Plan
@@ -75,6 +80,7 @@ class Build:
     watcher: Watcher
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     keep_going: bool = False
+    limits: Builds = field(default_factory=Builds)
     index: Callable[[Path], None] = create_repository
     stop: Callable[[], None] = stop_logged
     _done: dict[NodeId, Result] = field(default_factory=dict)
@@ -254,7 +260,16 @@ class Build:
         nodes = self.plan.by_node()
         requires = [require.requirement for require in package.build_requires]
         requires += [f"{nodes[node].rpm} = {nodes[node].evr}" for node in package.waits_for]
-        return BuildJob(package.nvr, spec, tuple(sources), tuple(requires), self.logs / f"{package.nvr}.log")
+        return BuildJob(
+            package.nvr,
+            spec,
+            tuple(sources),
+            tuple(requires),
+            self.logs / f"{package.nvr}.log",
+            dist=str(package.dist),
+            limits=self.limits.of(package.dist),
+            foreign=package.template not in _OWN_CODE,
+        )
 
     def _collect(self, running: dict[Future[_Outcome], list[Package]]) -> list[Package]:
         """Wait until a batch has ended, take note of what became of it, and return what is to be begun again.
