@@ -80,9 +80,14 @@ def checkout(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path | N
 
 
 def _own_folders(workspace: Workspace, root: Path) -> list[Path]:
-    """Return what elpack makes inside a checkout; a `dist` may hold files of the project as well."""
-    own = (workspace.work, *(workspace.dist / target for target in known_targets()), workspace.dist / "manifest.json")
-    return [path for folder in own if (path := folder.resolve()).is_relative_to(root)]
+    """Return what elpack makes inside a checkout; a `dist` may hold files of the project as well.
+
+    Where --work and --dist name other places, earlier runs' are in the usual ones still.
+    """
+    dists = {workspace.dist, workspace.home / "dist"}
+    names = (*known_targets(), "manifest.json")
+    own = {workspace.work, workspace.home / ".elpack", *(dist / name for dist in dists for name in names)}
+    return [path for folder in sorted(own) if (path := folder.resolve()).is_relative_to(root)]
 
 
 def _copy(tree: Path, workspace: Workspace, name: str) -> Path:
