@@ -15,7 +15,7 @@ from elpack.config_service import read_service, read_smoke
 from elpack.config_signing import Signing, read_signing
 from elpack.config_system import SystemLayout, read_system
 from elpack.config_values import (
-    absolute_path,
+    asset_place,
     each,
     file_mode,
     index_url,
@@ -24,6 +24,7 @@ from elpack.config_values import (
     packager,
     positive,
     relative_path,
+    repository,
 )
 from elpack.errors import ConfigError, Problem
 from elpack.model import Layout, Policy, Sha256
@@ -45,8 +46,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PREFIX = re.compile(r"/opt/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-# git starts a program for what stands before "::", and takes a dash for an option
-_GIT = re.compile(r"(?!-)(?!\w+::)[!-~]+\Z")
 _TAG = re.compile(r"(?!-)[!-~]+\Z")
 
 
@@ -292,7 +291,7 @@ def _one_first_party(name: str, table: Table) -> FirstParty:
         if table.has("sha256")
         else None,
         path=table.get("path", str, ""),
-        git=table.parsed("git", matching(_GIT, "https://…, ssh://… or a path"), "") or "" if table.has("git") else "",
+        git=table.parsed("git", repository, "") or "" if table.has("git") else "",
         tag=table.parsed("tag", matching(_TAG, "a tag's name"), "") or "" if table.has("tag") else "",
     )
     if bool(dist.git) != bool(dist.tag):
@@ -333,7 +332,7 @@ def _policies(table: Table) -> tuple[tuple[NormalizedName, Policy], ...]:
 def _asset(table: Table) -> AssetFile:
     asset = AssetFile(
         source=table.parsed("source", relative_path) or "",
-        destination=table.parsed("destination", absolute_path) or "",
+        destination=table.parsed("destination", asset_place) or "",
         mode=int(table.parsed("mode", file_mode, "0644") or 0),
         config=table.get("config", bool, False),
         group=table.parsed("group", matching(_GROUP, "a group's name"), "root") or "root",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _HASHED = re.compile(r"-[0-9a-f]{8}[.]so")
 _ANY_HASHED = "lib[^/]*-[0-9a-f]{8}[.]so[^/]*"
 _BLANK_LINES = re.compile(r"\n{3,}")
+_OPEN_LINE = re.compile(r"\\$", re.MULTILINE)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _OWN = (Role.MACROS, Role.RUNTIME)
@@ -90,7 +91,8 @@ def render_spec(package: Package, plan: Plan, packager: str, revision: int) -> s
         has_licences=bool(_licence_words(package)),
         changes=list(_changes(package, revision)),
     )
-    return _BLANK_LINES.sub("\n\n", text)
+    # rpm joins a line that ends in a backslash with the next one; a blank behind it says nothing else
+    return _BLANK_LINES.sub("\n\n", _OPEN_LINE.sub(r"\\ ", text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ _URI = re.compile(r"(?:https?://|man:|info:|file:/)[A-Za-z0-9:/?#\[\]@!$&'()*+,;
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9/._@:=,+-]+\Z")
 _GECOS_FORBIDDEN = re.compile(r'[:"\\]')
+# EL9's %sysusers_create_compat has a shell read the file while the spec is parsed, and again at the installation.
+_NOT_FOR_SHELL = re.compile(r"[^\w .,/()+@=-]")
 TYPES = ("notify", "exec", "simple")
 KILL_SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")
 
@@ -154,7 +156,7 @@ def render_unit(service: Service) -> str:
 def render_sysusers(service: Service) -> str:
     """Return the text of sysusers.d/NAME.conf: the user, its group, home and a shell that refuses."""
     return _template("sysusers.j2").render(
-        service=service, description=_specifiers(service.description), nologin="/usr/sbin/nologin"
+        service=service, description=_NOT_FOR_SHELL.sub("", service.description), nologin="/usr/sbin/nologin"
     )
 
 

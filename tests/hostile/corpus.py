@@ -18,7 +18,7 @@ import sys
 import tarfile
 import unicodedata
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING
 from tests.integration.test_bad_input import BUILD_LOCK, build_lock_table, sha256
 from tests.integration.test_bad_input import wheel as plain_wheel
 from tests.rpmtools import macro_options
-from typer.testing import CliRunner
 
-from elpack import cli
+from elpack.cli.guard import guarded
 from elpack.cli.options import session_of
 from elpack.pipeline import carry_out
+from elpack.report.console import show
+from elpack.report.tables import plan_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 EVIL = "pwned"
 """The program that hostile text wants to start. It is in the judge's PATH and leaves a mark."""
-TARGET = ("--target", "el9", "--arch", "x86_64", "--offline")
 LONGEST = 20
 """Seconds that a case may take; one that elpack cannot end by itself is a failure."""
 
@@ -111,10 +111,10 @@ def metadata(name: str, *lines: str) -> bytes:
     return "".join(f"{line}\n" for line in head).encode(errors="surrogateescape")
 
 
-def wheel(files: dict[str, bytes], record: bytes | None = None) -> bytes:
+def wheel(files: dict[str, bytes], record: bytes | None = None, info: str = INFO) -> bytes:
     """Return a wheel of lib 1.0 with these files, and a sound RECORD unless one is given."""
     lines = "".join(f"{_csv(path)},sha256={record_hash(data)},{len(data)}\n" for path, data in files.items())
-    whole = {**files, f"{INFO}/RECORD": record if record is not None else f"{lines}{INFO}/RECORD,,\n".encode()}
+    whole = {**files, f"{info}/RECORD": record if record is not None else f"{lines}{info}/RECORD,,\n".encode()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, data in whole.items():
@@ -148,7 +148,7 @@ class Project:
 
     `wheel` and `sdist`, when set, stand in place of what is made of the files. In `release` and `lock` the words
     SDIST_SHA256, WHEEL_NAME, WHEEL_SHA256 and WHEEL_SIZE are replaced by what they say. `beside` are more files in the
-    release's folder, by path.
+    release's folder, by path. `after` makes there what is no plain file.
     """
 
     wheel_files: dict[str, bytes] = field(
@@ -175,11 +175,12 @@ class Project:
     build_lock: str | bytes | None = None
     beside: dict[str, str | bytes] = field(default_factory=dict)
     layout: str = ""
+    after: Callable[[Path], None] | None = None
 
     def save(self, home: Path) -> None:
         """Write the release, and what would be fetched to where it would lie after that."""
         wheel_ = self.wheel if self.wheel is not None else wheel(self.wheel_files)
-        lock = {} if self.lock is None else {"uv.lock": _filled(self.lock, wheel_, self.wheel_name)}
+        lock = {} if self.lock is None else {"uv.lock": filled(self.lock, wheel_, self.wheel_name)}
         source = self.sdist if self.sdist is not None else sdist(self.sdist_files | lock, self.sdist_folder)
         name = "installer-1.0-py3-none-any.whl"
         build_lock = self.build_lock
@@ -190,17 +191,20 @@ class Project:
         downloads.mkdir(parents=True)
         for path, data in ((self.wheel_name, wheel_), (self.sdist_name, source), (name, INSTALLER)):
             _put(downloads / path, data)
-        _put(home / "elpack.toml", _filled(self.release, wheel_, self.wheel_name, source))
+        _put(home / "elpack.toml", filled(self.release, wheel_, self.wheel_name, source))
         _put(home / "pylock.build.toml", _bytes(build_lock))
         for path, data_ in self.beside.items():
             _put(home / path, _bytes(data_))
+        if self.after:
+            self.after(home)
 
 
 INSTALLER = plain_wheel("installer")
 """What stands for the wheel that installs wheels; plans name it, and nothing here runs it."""
 
 
-def _filled(text: str | bytes, wheel_: bytes, name: str, source: bytes = b"") -> bytes:
+def filled(text: str | bytes, wheel_: bytes, name: str, source: bytes = b"") -> bytes:
+    """Return text with its words replaced by what they stand for."""
     words = {"SDIST_SHA256": sha256(source), "WHEEL_SHA256": sha256(wheel_), "WHEEL_SIZE": str(len(wheel_))}
     data = _bytes(text)
     for word, value in {**words, "WHEEL_NAME": name}.items():
@@ -241,11 +245,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a case: the exit code, what elpack said, and the specs as rpm read them, by package."""
+    """What became of a case: the exit code, what elpack said, and the specs as rpm read them."""
 
     code: int
     said: str
-    parsed: dict[str, str]
+    parsed: str
 
 
 class Sandbox:
@@ -303,30 +307,29 @@ def judge(case: Case, folder: Path) -> Verdict:
     case.make(project)
     project.save(sandbox.home)
     outside, inside = sandbox.outside(), sandbox.inside()
-    layout = ("--layout", project.layout) if project.layout else ()
+    parsed = ""
     with sandbox.entered(), at_most(LONGEST):
-        done = CliRunner().invoke(cli.app, ["plan", "--all", *TARGET, *layout])
-        said = done.stderr
-        assert isinstance(done.exception, SystemExit | None), f"a traceback: {done.exception!r}"
-        assert not (sandbox.home / ".elpack" / "crash.log").exists(), (sandbox.home / ".elpack/crash.log").read_text()
-        assert done.exit_code == case.code, done.output
-        parsed = {}
-        if case.code == 0:
-            parsed = _parse(_session(project), sandbox.folder / "rpm")
+        done = plan(project.layout)
+        crash = sandbox.home / ".elpack" / "crash.log"
+        assert not crash.exists(), crash.read_text()
+        assert done.code == case.code, done.stdout + done.stderr
+        if done.session is not None:
+            parsed = _parse(done.session, sandbox.folder / "rpm")
             outside |= {path: value for path, value in sandbox.outside().items() if path.split("/")[0] == "rpm"}
     assert not sandbox.mark.exists(), f"executed: {sandbox.mark.read_text()}"
     assert sandbox.outside() == outside, "something outside was touched"
     assert sandbox.inside() == inside, "something of the release itself was changed"
-    for text in (done.stdout, done.stderr):
+    said = done.stderr
+    for text in (done.stdout, said):
         assert not [char for char in text if not harmless(char)], f"raw to the terminal: {text!r}"
     assert "Traceback" not in said
     if case.code:
         assert len(re.findall(r"^error: .*\n• ", said, re.MULTILINE)) == 1, said
         assert done.stdout == ""
-    heard = said if case.code else "\n".join(parsed.values())
+    heard = said if case.code else parsed
     assert not [text for text in case.says if text not in heard], heard[-6000:]
     assert not [text for text in case.never if text in heard], heard[-6000:]
-    return Verdict(done.exit_code, said, parsed)
+    return Verdict(done.code, said, parsed)
 
 
 def harmless(char: str) -> bool:
@@ -350,12 +353,34 @@ def at_most(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _session(project: Project) -> Session:
-    session = session_of(
-        Path("elpack.toml"), target="el9", arch="x86_64", layout=project.layout, offline=True, quiet=True
-    )
-    carry_out(session, "plan")
-    return session
+@dataclass(slots=True)
+class Done:
+    """What a command did: its exit code, what it wrote, and its session if it came to its end."""
+
+    code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    session: Session | None = None
+
+
+def plan(layout: str = "") -> Done:
+    """Do what ``elpack plan --offline`` does in the current folder: guard, pipeline and table, without the parser."""
+    done, out, err = Done(), io.StringIO(), io.StringIO()
+
+    @guarded
+    def command() -> None:
+        session = session_of(Path("elpack.toml"), target="el9", arch="x86_64", layout=layout, offline=True)
+        carry_out(session, "plan")
+        show(plan_table(session.plan, (), everything=True))
+        done.session = session
+
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            command()
+        except SystemExit as ended:
+            done.code = int(ended.code or 0)
+    done.stdout, done.stderr = out.getvalue(), err.getvalue()
+    return done
 
 
 _RELATIONS = ("REQUIRES", "PROVIDES", "CONFLICTS", "OBSOLETES", "RECOMMENDS", "TRIGGERNAME", "FILENAMES")
@@ -363,8 +388,8 @@ _SCRIPTS = ("PREIN", "POSTIN", "PREUN", "POSTUN", "PRETRANS", "POSTTRANS", "VERI
 _QUERY = "".join([f"[%{{{tag}}}\\n]" for tag in _RELATIONS] + [f"%{{{tag}}}\\n" for tag in _SCRIPTS])
 
 
-def _parse(session: Session, folder: Path) -> dict[str, str]:
-    """Let rpm parse every spec of a plan; return each as rpm read it. What is hostile may stand in prose alone."""
+def _parse(session: Session, folder: Path) -> str:
+    """Let rpm parse every spec of a plan; return them as rpm read them. What is hostile may stand in prose alone."""
     folder.mkdir()
     specs = []
     for package in session.plan.packages:
@@ -379,34 +404,36 @@ def _parse(session: Session, folder: Path) -> dict[str, str]:
         "--define",
         f"_topdir {folder}",
     ]
-    parsed = {}
-    for spec in specs:
-        parsed[spec.stem] = text = _rpmspec("-P", *options, str(spec))
-        for section, line in active(text):
-            assert EVIL not in line, f"{spec.name}: {section}: {line}"
+    text = _rpmspec("-P", *options, *map(str, specs))
+    for section, line in active(text):
+        assert EVIL not in line, f"{section}: {line}"
     for kind in ("--rpms", "--srpm"):
         told = _rpmspec("-q", kind, "--qf", _QUERY, *options, *map(str, specs))
-        assert EVIL not in told, told
-    return parsed
+        assert EVIL not in _TITLE.sub("", told), told
+    return text
 
 
 _SECTION = re.compile(
     r"%(package|description|prep|build|install|check|clean|pre|post|preun|postun|pretrans|posttrans|trigger\w*"
     r"|filetrigger\w*|verifyscript|files|changelog|sourcelist|patchlist|generate_buildrequires)\b"
 )
+# of a service's user, in %pre; it holds nothing that a shell reads
+_TITLE = re.compile(r" -c '[\w .,/()+@=-]*'")
 _PROSE = ("%description", "%changelog")
 _PROSE_TAGS = ("Summary:", "URL:", "License:")
 
 
 def active(parsed: str) -> Iterator[tuple[str, str]]:
-    """Yield, with its section, each line of a spec that does something: all but comments, prose and their tags."""
+    """Yield, with its section, each line of specs that does something: all but comments, prose and their tags."""
     section = "preamble"
     for line in parsed.splitlines():
         if match := _SECTION.match(line):
             section = match[0]
+        elif line.startswith("Name:"):
+            section = "preamble"
         prose = section in _PROSE or (section == "preamble" and line.startswith(_PROSE_TAGS))
         if not prose and not line.startswith("#"):
-            yield section, line
+            yield section, _TITLE.sub("", line)
 
 
 def _rpmspec(*arguments: str) -> str:

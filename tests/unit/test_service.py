@@ -90,7 +90,15 @@ def test_specifiers_are_literal_everywhere() -> None:
     service = changed(description="100% news", environment={"RATIO": "5%n"})
     assert "Description=100%% news" in lines(service)
     assert 'Environment="RATIO=5%%n"' in lines(service)
-    assert '"100%% news"' in render_sysusers(service)
+
+
+@pytest.mark.parametrize("text", ["$(x) `x`", "it's", "100% %(x)", "a;b|c&d<e>f!", "x # y", "{a,b} [c] *?~^"])
+def test_a_users_title_holds_nothing_that_a_shell_or_rpm_reads(text: str) -> None:
+    """EL9 has a shell evaluate sysusers.d files while it parses a spec, and puts the title between quotes in %pre."""
+    line = render_sysusers(changed(description=f"Good {text} news")).splitlines()[1]
+    assert not set(line) & set("$`'%;|&<>!#{}[]*?~^\\")
+    assert line.startswith('u herald - "Good ')
+    assert line.endswith(' news" /var/lib/herald /usr/sbin/nologin')
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     name_for_nobody,
     smoke_without_dist,
     dated_backwards,
+    *NAME_RULES,
     *OVERRIDE_RULES,
     *PLACE_RULES,
     *PROMISE_RULES,

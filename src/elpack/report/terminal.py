@@ -13,6 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
+from elpack.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -92,7 +94,7 @@ class Terminal:
     def notice(self, text: str) -> None:
         """Say something that the user should know."""
         if not self.quiet:
-            self.console.print(f"[yellow]![/] {escape(text)}", highlight=False)
+            self.console.print(f"[yellow]![/] {escape(plain(text))}", highlight=False)
 
 
 class BuildView:
