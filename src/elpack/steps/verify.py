@@ -95,14 +95,14 @@ def read_manifest(path: Path) -> Manifest:
     """Return what a manifest lists. Raises ValueError when it is not of the form that elpack writes."""
     if path.is_symlink() or path.stat().st_size > _LARGEST:
         raise ValueError("it is a link, or too large")
-    data = json.loads(path.read_text())
     try:
+        data = json.loads(path.read_text())
         signing = data.get("signing", {})
         files = tuple(_listed(artefact, signed="signing" in data) for artefact in data["artefacts"])
         return Manifest(
             str(data["release"]), files, str(signing.get("fingerprint", "")), bool(signing.get("throwaway", False))
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it has not the form that elpack writes ({error!r})") from error
 
 
