@@ -109,13 +109,18 @@ def carrier_sbom(plan: Plan, inputs: Inputs, rpms: Sequence[BuiltRpm] = ()) -> s
             extra = next((one for one in package.extras if one.rpm == name), None)
             needed = extra.needs if extra else package.needs
             draft.needs[ref] |= {own[node][str(plan.by_node()[node].rpm)] for node in needed if node in own}
-            draft.needs[ref] |= _add_required(draft, plan, extra.requires if extra else package.requires)
+            draft.needs[ref] |= _add_required(draft, plan, extra.requires if extra else _requires(plan, package))
             if extra is None:
                 draft.needs[ref] |= set(dists.values()) if plan.layout is Layout.BUNDLE else _content(dists, package)
             else:
                 draft.needs[ref].add(own[package.node][str(package.rpm)])
     roots = [own[node][str(plan.by_node()[node].rpm)] for node in plan.roots if node in own]
     return _rendered(draft, plan, inputs, roots, str(plan.layout))
+
+
+def _requires(plan: Plan, package: Package) -> tuple[str, ...]:
+    """Return what the target has to bring. In layout `system` the target's own generator adds the interpreter."""
+    return package.requires if package.private else (*package.requires, plan.target.python_rpm)
 
 
 def _content(dists: Mapping[NodeId, str], package: Package) -> set[str]:

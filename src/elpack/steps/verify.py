@@ -15,6 +15,7 @@ from elpack.errors import ElpackError, Problem, SigningError, VerifyError
 from elpack.model import Layout
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import Command
+from elpack.steps.describe import check_provenance
 from elpack.steps.metadata import wrong_metadata
 from elpack.tools.gpg import Keyring
 from elpack.tools.rpmsign import verify_packages
@@ -192,6 +193,7 @@ def _wrong_signatures(
             keyring = _imported(key_file, Path(name), runner)
             yield from _unsigned_files(output, manifest, keyring)
             yield from _unsigned_packages(output, manifest, keyring, runner)
+            check_provenance(output, keyring, (manifest.fingerprint,))
         except ElpackError as error:
             yield from error.problems
         except (OSError, ValueError) as error:
