@@ -37,6 +37,10 @@ lock *options:
 standin *options:
     elpack standin {{ options }}
 
+# Publish what was built and signed: `just publish /srv/www/shop`
+publish to *options:
+    elpack publish {{ to }} {{ options }}
+
 # Smoke-test what was built, again
 smoke *options:
     elpack smoke {{ options }}
@@ -47,7 +51,7 @@ clean *options:
 
 # Every test but the integration lane
 test *options:
-    pytest -m "not integration and not foreign" {{ options }}
+    pytest -m "not integration and not foreign and not rebuild" {{ options }}
 
 # Only the tests that need no tools
 test-unit *options:
@@ -64,6 +68,10 @@ test-integration *options:
 # `elpack init` and `rpm-all` on projects that have nothing to do with WAMP
 foreign *options:
     pytest -m foreign {{ options }}
+
+# Build everything again, otherwise, and compare every file: once a week, and before a release
+rebuild *options:
+    pytest -m rebuild -s {{ options }}
 
 # Lint and check the format
 lint:
