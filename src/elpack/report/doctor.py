@@ -23,6 +23,7 @@ def doctor_table() -> Table:
             wanted.setdefault(tool, []).append("stand-in")
     for tool, steps in sorted(wanted.items()):
         table.add_row(tool, ", ".join(steps), shutil.which(tool) or "[red]missing[/]")
+    table.add_row("rsync", "publish (to other hosts)", shutil.which("rsync") or "[dim]not installed, not needed[/]")
     table.add_row("mock", "build (instead of bwrap)", shutil.which("mock") or "[dim]not installed, not needed[/]")
     table.add_row("root", "base, build, install", "yes" if os.geteuid() == 0 else "[red]no: use sudo[/]")
     return table

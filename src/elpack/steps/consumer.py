@@ -18,7 +18,7 @@ from elpack.tools.gpg import Keyring
 from elpack.tools.rpmsign import verify_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from elpack.run import Runner
 
@@ -67,18 +67,24 @@ def digest_of(path: Path) -> str:
 
 
 def verify_as_consumer(
-    location: Path, key_file: Path, *, arch: str, releasever: str = "9", runner: Runner = run
+    location: Path,
+    key_file: Path,
+    *,
+    arch: str,
+    releasever: str = "9",
+    trusted: Collection[Fingerprint] | None = None,
+    runner: Runner = run,
 ) -> Seen:
     """Verify one target's results, signed, in a folder: all that a customer's tools check, and what they do not.
 
     The manifest by its signature, all RPMs and repodata by the manifest, repodata by dnf, which downloads every RPM
     by them, and all RPMs, source packages included, by rpm with the keys of the key file alone. Nothing needs root.
-    Raises `PublishError` with every problem of the first of these that finds one.
+    trusted: the only keys that the file may hold. Raises `PublishError` with every problem of the first of these that
+    finds one.
     """
     location = location.absolute()
     with keys_of(key_file, runner) as keyring:
-        signed_manifest(location, keyring)
-        by = _maker(location / "manifest.json.asc")
+        by = _check_keys(location, keyring, trusted)
         manifest = json.loads((location / "manifest.json").read_text())
         size = check_files(location, manifest)
         made = [path for name in REPOSITORIES if (path := location / name).is_dir()]
@@ -94,6 +100,22 @@ def verify_as_consumer(
     return Seen(len(packages), size)
 
 
+def _check_keys(location: Path, keyring: Keyring, trusted: Collection[Fingerprint] | None) -> Fingerprint:
+    """Return the key or subkey that signed the manifest, which must be the key that the manifest names."""
+    held = keyring.keys()
+    strange = [key for key in held if trusted is not None and key.fingerprint not in trusted]
+    if strange:
+        why = "customers would trust all of them, and [signing] in elpack.toml names others"
+        raise PublishError(
+            *(Problem(f"{key.fingerprint} ({key.user}) is not to be trusted", location.name, why) for key in strange)
+        )
+    by = _check_signature(keyring, location / "manifest.json", location.name)
+    told = json.loads((location / "manifest.json").read_text()).get("signing", {}).get("fingerprint")
+    if told != by:
+        raise PublishError(Problem(f"it names the key {told}; {by} signed it", f"{location.name}/manifest.json"))
+    return Fingerprint(read_signature(dearmour((location / "manifest.json.asc").read_text())).issuer)
+
+
 @contextmanager
 def keys_of(key_file: Path, runner: Runner = run) -> Iterator[Keyring]:
     """Provide a GnuPG home that holds the keys of a file and nothing else. Raises `PublishError` if it has none."""
@@ -103,11 +125,6 @@ def keys_of(key_file: Path, runner: Runner = run) -> Iterator[Keyring]:
         if done.returncode != 0:
             raise PublishError(Problem(f"gpg does not import the keys\n{done.tail(5)}", where=str(key_file)))
         yield Keyring(Path(folder), runner)
-
-
-def signed_manifest(location: Path, keyring: Keyring) -> Fingerprint:
-    """Return which key signed the manifest. Raises `PublishError` if none of the keyring's did."""
-    return _check_signature(keyring, location / "manifest.json", location.name)
 
 
 def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:
@@ -120,11 +137,6 @@ def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:
         why = "it was made by another key, is of something else, or the signature or the key has expired"
         raise PublishError(Problem("its signature does not count", where=where, why=why, fix="elpack sign"))
     return by
-
-
-def _maker(signature: Path) -> Fingerprint:
-    """Return the key or subkey that made a signature which counts."""
-    return Fingerprint(read_signature(dearmour(signature.read_text())).issuer)
 
 
 def check_files(location: Path, manifest: Mapping[str, Any]) -> int:

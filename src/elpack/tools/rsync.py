@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from elpack.errors import DiskFullError, Problem, PublishError
@@ -56,11 +57,12 @@ class Rsync:
         return found
 
     def get(self, folder: str, into: Path, *options: str, paths: Sequence[str] | None = None) -> None:
-        """Copy files of a folder, the named ones or what the options say, into one of this machine."""
+        """Copy files of a folder, the named ones or what the options say, to this machine; links are left out."""
         into.mkdir(parents=True, exist_ok=True)
-        chosen = ("--from0", "--files-from=-", "--no-recursive") if paths is not None else ()
-        names = "\0".join(paths) if paths is not None else None
-        argv = ("--recursive", "--times", "--copy-links", *chosen, *options, self._url(f"{folder}/"), f"{into}/")
+        # not --files-from: the daemon of rsync 3.5 then looks for the files in the wrong place
+        chosen = ("--from0", "--include-from=-", "--exclude=*") if paths is not None else ()
+        names = "\0".join(_with_parents(paths)) if paths is not None else None
+        argv = ("--recursive", "--times", *chosen, *options, self._url(f"{folder}/"), f"{into}/")
         _check(self._run(argv, names), self._url(folder))
 
     def put(self, source: Path, folder: str, *options: str) -> None:
@@ -88,6 +90,12 @@ class Rsync:
         env = {**CLEAN_ENV, **{name: os.environ[name] for name in _FROM_USER if name in os.environ}}
         argv = ("rsync", "--protect-args", f"--timeout={_STALL}", *arguments)
         return self.runner(Command(argv, env=env, input=text))
+
+
+def _with_parents(paths: Sequence[str]) -> list[str]:
+    """Return the paths as rsync's patterns, together with all folders on the way to them."""
+    folders = {f"/{parent}/" for path in paths for parent in PurePosixPath(path).parents if parent.name}
+    return [*sorted(folders), *(f"/{path}" for path in paths)]
 
 
 def _check(done: Completed, where: str) -> Completed:

@@ -98,6 +98,7 @@ class Folder:
     def add(self, line: Line, record: Record, stage: Path) -> None:
         """Give the stage its final name, after all of it has reached the disk."""
         (stage / RECORD).write_text(json.dumps(record.as_json(), indent=1) + "\n")
+        (stage / RECORD).chmod(0o644)
         _sync(stage / RECORD)
         _open_to_all(stage)
         folder = self.home / line.folder

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from elpack.config import Release
+    from elpack.openpgp import Fingerprint
     from elpack.run import Runner
     from elpack.steps.publish.place import Place
     from elpack.steps.publish.results import Result
@@ -91,14 +92,15 @@ def publish(
         digest = content_digest(files)
         for record in shelf.records:
             if same_content(record.id, digest):
-                return _point_again(shelf, record, runner)
+                return _point_again(shelf, record, release, runner)
         if not wish.snapshot:
             _refuse_changed(files, shelf.records)
         say("copy")
         fill(shelf, stage, results, files)
         say("verify as a customer")
         check_stage(stage, files)
-        packages = verify_all(stage, {result.place: str(result.target.el) for result in results}, runner)
+        places = {result.place: str(result.target.el) for result in results}
+        packages = verify_all(stage, places, _trusted(release, wish.line), runner)
         carry(shelf, stage, files)
         say("publish")
         record = _new_record(release, results, files, shelf.records)
@@ -119,7 +121,7 @@ def roll_back(
     """
     place = place_of(wish.to, workspace, runner)
     with _shelf(release, place, wish.line) as shelf:
-        return _point_again(shelf, _goal(shelf, publication), runner)
+        return _point_again(shelf, _goal(shelf, publication), release, runner)
 
 
 def listing(workspace: Workspace, to: str, runner: Runner = run) -> list[tuple[Line, Record, bool]]:
@@ -192,6 +194,12 @@ def _refuse_changed(files: Mapping[str, File], records: Sequence[Record]) -> Non
         )
 
 
+def _trusted(release: Release, line: Line) -> set[Fingerprint] | None:
+    """Return the keys that customers of a release may be given; a snapshot has whichever key it has."""
+    signing = release.signing
+    return {*((signing.key,) if signing.key else ()), *signing.also_trusted} if line is RELEASES else None
+
+
 def _new_record(
     release: Release, results: Sequence[Result], files: Mapping[str, File], others: Sequence[Record]
 ) -> Record:
@@ -209,7 +217,7 @@ def _new_record(
     )
 
 
-def _point_again(shelf: Shelf, record: Record, runner: Runner) -> Published:
+def _point_again(shelf: Shelf, record: Record, release: Release, runner: Runner) -> Published:
     """Let the pointer point to a publication that is there, after another look at it."""
     if record.id == shelf.current:
         return Published(record.id, False, size=record.size)
@@ -219,7 +227,7 @@ def _point_again(shelf: Shelf, record: Record, runner: Runner) -> Published:
         shelf.place.fetch(shelf.line, record.id, sorted(record.files), own)
         check_stage(own, record.files)
         places = {str(path.parent.relative_to(own)): _EL for path in sorted(own.rglob("RPM-GPG-KEY-*"))}
-        packages = verify_all(own, places, runner)
+        packages = verify_all(own, places, _trusted(release, shelf.line), runner)
         # customers with the metadata of what is current now will ask for its files
         carry(shelf, more, record.files)
         shelf.place.complement(shelf.line, record.id, more)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from elpack.openpgp import Fingerprint
     from elpack.publication import File, Id, Line, Record
     from elpack.run import Runner
     from elpack.steps.publish.place import Place
@@ -72,9 +73,10 @@ def carry(shelf: Shelf, stage: Path, own: Collection[str]) -> None:
             taken |= set(wanted)
 
 
-def verify_all(stage: Path, places: Mapping[str, str], runner: Runner) -> int:
-    """Verify what is in a stage as a customer does; places and their EL version. Returns how many RPMs it holds.
+def verify_all(stage: Path, places: Mapping[str, str], trusted: Collection[Fingerprint] | None, runner: Runner) -> int:
+    """Verify what is in a stage as a customer does, and return how many RPMs it holds.
 
+    places: with their EL version. trusted: the only keys that customers may be given, None for any.
     Raises `PublishError`.
     """
     packages = 0
@@ -82,6 +84,6 @@ def verify_all(stage: Path, places: Mapping[str, str], runner: Runner) -> int:
         (key_file,) = (stage / place).glob("RPM-GPG-KEY-*")
         arch = place.split("/")[1]
         packages += verify_as_consumer(
-            stage / place, key_file, arch=arch, releasever=releasever, runner=runner
+            stage / place, key_file, arch=arch, releasever=releasever, trusted=trusted, runner=runner
         ).packages
     return packages
