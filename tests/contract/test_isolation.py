@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ import pytest
 from elpack.builders import BuildJob, Repository
 from elpack.builders.bwrap import BwrapBuilder
 from elpack.builders.environment import UID
+from elpack.errors import BuildError
 from elpack.steps.standin import build_standin
 from elpack.targets import TargetChoice, resolve_target
 
@@ -44,6 +45,7 @@ Summary: A hostile build
 License: MIT
 Source0: attacker.py
 Source1: settings.json
+Source2: evil.sh
 BuildArch: noarch
 BuildRequires: python3.11
 {head}
@@ -169,12 +171,16 @@ def _forget_key(key: int) -> None:
 
 @pytest.fixture
 def hostile(tmp_path: Path, host: Host) -> Callable[..., BuildJob]:
-    def make(build: str = "true", install: str = "", head: str = "") -> BuildJob:
+    def make(build: str = "true", install: str = "", head: str = "", evil: str = "") -> BuildJob:
         spec, attacker, settings = tmp_path / "hostile.spec", tmp_path / "attacker.py", tmp_path / "settings.json"
+        script = tmp_path / "evil.sh"
+        script.write_text(evil)
         spec.write_text(SPEC.format(build=build, install=install, head=head))
         shutil.copyfile(ATTACKER, attacker)
         settings.write_text(json.dumps(host.settings))
-        return BuildJob("hostile", spec, (attacker, settings), ("python3.11",), tmp_path / "logs" / "hostile.log")
+        return BuildJob(
+            "hostile", spec, (attacker, settings, script), ("python3.11",), tmp_path / "logs" / "hostile.log"
+        )
 
     return make
 
@@ -192,3 +198,153 @@ def test_a_hostile_build_gets_nothing(
     builder.build((job,), tmp_path / "out")
     assert got(job.log.read_text()) == []
     assert host.heard == []
+
+
+POISON = """
+echo '%__spec_install_post echo taken' | tee /builddir/.rpmmacros >/builddir/.rpmrc
+"""
+
+
+def test_the_code_asked_for_requirements_gets_nothing(
+    builder: BwrapBuilder, hostile: Callable[..., BuildJob], host: Host, tmp_path: Path
+) -> None:
+    """Nor do settings of rpm survive that it leaves for later."""
+    attack = f"{PYTHON} %{{SOURCE0}} %{{SOURCE1}}"
+    job = hostile(f"ls -A /builddir; {attack}", evil=POISON)
+    section = f"%generate_buildrequires\n{attack} >&2\nsh -ex %{{SOURCE2}} >&2\n\n%prep\n"
+    job.spec.write_text(job.spec.read_text().replace("%prep\n", section))
+    (built,) = builder.build((job,), tmp_path / "out")
+    log = job.log.read_text()
+    assert got(log) == []
+    assert "\ntaken" not in log
+    assert "\n.rpmmacros" not in log
+    command = ("rpm", "-qp", "--nosignature", "--scripts", str(built.rpms[0]))
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b""
+    assert host.heard == []
+
+
+@pytest.mark.parametrize("place", ["/builddir/build/SOURCES/attacker.py", "/builddir/build/SPECS/hostile.spec"])
+def test_a_source_package_holds_what_was_given(
+    builder: BwrapBuilder, hostile: Callable[..., BuildJob], tmp_path: Path, place: str
+) -> None:
+    job = hostile()
+    section = f"%generate_buildrequires\necho '# taken' >>{place}\n\n%prep\n"
+    job.spec.write_text(job.spec.read_text().replace("%prep\n", section))
+    with pytest.raises(BuildError, match=f"holds another {Path(place).name} than the build was given"):
+        builder.build((job,), tmp_path / "out")
+
+
+LEAVE = """
+import os, sys, time
+if os.fork():
+    sys.exit()
+os.setsid()
+if os.fork():
+    os._exit(0)
+for number in range(3):
+    os.close(number)
+while True:
+    for folder, _, files in os.walk("/builddir/build/RPMS"):
+        for file in files:
+            path = os.path.join(folder, file)
+            try:
+                os.unlink(path)
+                os.symlink("/etc/shadow", path)
+            except OSError:
+                pass
+    time.sleep(0.001)
+"""
+
+
+def test_what_stays_behind_touches_no_results(
+    builder: BwrapBuilder, hostile: Callable[..., BuildJob], host: Host, tmp_path: Path
+) -> None:
+    mode = Path("/etc/shadow").stat().st_mode
+    job = hostile(f"cat >d.py <<'END'\n{LEAVE}\nEND\n{PYTHON} d.py")
+    with pytest.raises(BuildError, match="left a link"):
+        builder.build((job,), tmp_path / "out")
+    assert Path("/etc/shadow").stat().st_mode == mode
+    assert list((tmp_path / "out").rglob("*.rpm")) == []
+
+
+EXCHANGE = """
+cat >/tmp/evil.spec <<'END'
+Name: {name}
+Version: 1.0
+Release: 1%{{?dist}}
+Summary: Evil
+License: MIT
+BuildArch: noarch
+{head}
+%description
+Evil.
+{scripts}
+%files
+END
+rpmbuild --target noarch --define '_topdir /tmp/evil' --define '_buildhost localhost' -bb /tmp/evil.spec
+cp /tmp/evil/RPMS/noarch/*.rpm /builddir/build/RPMS/noarch/
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "scripts", "message"),
+    [
+        ("hostile", "", "%post\necho taken", "has another postin than its spec declares"),
+        ("hostile", "", "%triggerin -- bash\necho taken", "has another triggerscripts"),
+        ("hostile", "", "%filetriggerin -- /usr\necho taken", "has another filetriggerscripts"),
+        ("hostile", "Obsoletes: glibc < 99", "", "has another obsoletenevrs"),
+        ("hostile", "Epoch: 5", "", "has another version"),
+        ("bash", "", "", "a package bash, which its spec does not declare"),
+        ("hostile-debuginfo", "", "%post\necho taken", "has another postin"),
+    ],
+    ids=["script", "trigger", "file trigger", "obsoletes", "epoch", "another", "debuginfo"],
+)
+def test_a_package_that_its_spec_does_not_declare_is_refused(
+    builder: BwrapBuilder,
+    hostile: Callable[..., BuildJob],
+    tmp_path: Path,
+    name: str,
+    head: str,
+    scripts: str,
+    message: str,
+) -> None:
+    """The build makes it itself, and puts it where rpmbuild's own is."""
+    job = hostile(evil=EXCHANGE.format(name=name, head=head, scripts=scripts))
+    # the last thing that rpmbuild runs is %clean: the packages are there by then
+    job.spec.write_text(job.spec.read_text().replace("%files\n", "%clean\nsh -ex %{SOURCE2}\n%files\n", 1))
+    with pytest.raises(BuildError, match=message):
+        builder.build((job,), tmp_path / "out")
+    assert not (tmp_path / "out" / "hostile").exists()
+
+
+@pytest.mark.parametrize(
+    ("install", "message"),
+    [
+        ("chmod 4755 %{buildroot}/usr/share/hostile/x", "with the rights of its owner"),
+        ("chmod 2755 %{buildroot}/usr/share/hostile/x", "with the rights of its owner"),
+        ("mkfifo %{buildroot}/usr/share/hostile/pipe", "is no file, folder or link"),
+    ],
+    ids=["set-user-id", "set-group-id", "pipe"],
+)
+def test_files_that_give_rights_are_refused(
+    builder: BwrapBuilder, hostile: Callable[..., BuildJob], tmp_path: Path, install: str, message: str
+) -> None:
+    with pytest.raises(BuildError, match=message):
+        builder.build((hostile(install=install),), tmp_path / "out")
+
+
+def test_the_next_build_sees_nothing_of_the_one_before(
+    builder: BwrapBuilder, hostile: Callable[..., BuildJob], host: Host, tmp_path: Path
+) -> None:
+    """Not even where two share a root, and the base of all roots stays as it is."""
+    places = "/tmp /var/tmp /dev/shm /builddir /builddir/build/BUILD /builddir/build/SOURCES /mnt /usr/lib"
+    base = builder.roots().base()
+    before = {path: path.lstat().st_mtime_ns for path in base.rglob("*")}
+    look = hostile(f"cat {' '.join(f'{place}/left' for place in places.split())} || :; ipcs -m", evil="")
+    look = replace(look, spec=look.spec.rename(tmp_path / "look.spec"), name="look", log=tmp_path / "look.log")
+    leave = hostile(f"for place in {places}; do echo {host.secret} >$place/left || :; done; ipcmk -M 4096")
+    builder.build((leave, look), tmp_path / "out")
+    assert "Shared memory id" in leave.log.read_text()
+    assert host.secret not in look.log.read_text()
+    assert "0x" not in look.log.read_text().partition("shmid")[2].partition("\n+")[0]
+    assert {path: path.lstat().st_mtime_ns for path in base.rglob("*")} == before

@@ -6,6 +6,7 @@ name, version, script, trigger or obsoletes than rpm reads from the spec itself,
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ _FORM = (
     + "".join(f"%{{{tag}}}[%{{{tag}PROG}} ]{_PART}" for tag in _SCRIPTS)
     + "".join(f"[%{{{tag}}}\\n]{_PART}" for tag in _ARRAYS)
 )
-_FORM_FILES = f"{_FORM}{_FILES}[%{{FILEMODES:perms}} %{{FILECAPS}} %{{FILENAMES}}\\n]"
+_FORM_FILES = f"{_FORM}{_FILES}[%{{FILEMODES:perms}} %{{FILEDIGESTS}} %{{FILECAPS}} %{{FILENAMES}}\\n]"
 _TITLES = ("name", "version", *(tag.lower() for tag in (*_SCRIPTS, *_ARRAYS)))
 _HARMLESS = "-dl"
 
@@ -73,7 +74,7 @@ def check_declared(job: BuildJob, expected: Sequence[Declared], made: Sequence[P
         raise BuildError(Problem("rpm cannot tell what the build's packages are", where=job.name))
     source, *binary = expected
     by_name = {package.name: package for package in binary}
-    problems = [*_differences(job, source, found[0])]
+    problems = [*_differences(job, source, found[0]), *_sources(job, found[0])]
     for package in found[1:]:
         problems += _differences(job, by_name.get(package.name) or _debug(package, binary), package)
         problems += _rights(job, package)
@@ -101,10 +102,19 @@ def _differences(job: BuildJob, expected: Declared | None, found: Declared) -> I
             yield Problem(what, where=job.name, why="the build's own code changed the package")
 
 
+def _sources(job: BuildJob, package: Declared) -> Iterator[Problem]:
+    """Tell what a source package holds but was not given: rpm packs it after, or while, foreign code runs."""
+    given = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (job.spec, *job.sources)}
+    held = {line.split(" ", 3)[3]: line.split(" ", 3)[1] for line in package.files}
+    for name in sorted(given.keys() | held.keys()):
+        if given.get(name) != held.get(name):
+            what = f"the source package holds another {name} than the build was given"
+            yield Problem(what, where=job.name, why="the build's own code changed it")
+
+
 def _rights(job: BuildJob, package: Declared) -> Iterator[Problem]:
     for line in package.files:
-        mode, _, rest = line.partition(" ")
-        capabilities, _, name = rest.partition(" ")
+        mode, _, capabilities, name = line.split(" ", 3)
         if mode[0] not in _HARMLESS:
             yield Problem(f"{package.name} holds {name!r}, which is no file, folder or link", where=job.name)
         elif mode[0] == "-" and set(mode) & set("sStT"):

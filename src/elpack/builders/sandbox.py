@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _PRELOAD = "/.elpack-preload.so"
+_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - of the sandbox, new each time
 
 
 def sandboxed(
@@ -33,7 +34,7 @@ def sandboxed(
     in there is a shell that waits for it: with that shell's end the kernel ends all the others, before bwrap ends.
     With `tty` the program keeps the terminal, for a person who looks around. `preload` is a library of the host
     that every program in there loads first, such as the clock of a second build. `seccomp` is a file with a filter of
-    system calls. `scratch` is the size of /tmp and of /dev/shm in bytes, half of the memory if it is 0.
+    system calls. `scratch` is the size of each folder for temporary files in bytes, half of the memory if it is 0.
     """
     size = ("--size", str(scratch)) if scratch else ()
     environment = [word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)]
@@ -44,7 +45,7 @@ def sandboxed(
             *filtered(seccomp),
             *("--bind", str(root.path), "/", "--bind", str(root.builddir), HOME),
             *("--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
-            *("--perms", "1777", *size, "--tmpfs", "/tmp", "--perms", "1777", *size, "--tmpfs", "/dev/shm"),  # noqa: S108
+            *(word for path in _SCRATCH for word in ("--perms", "1777", *size, "--tmpfs", path)),
             *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
             *("--hostname", HOSTNAME, "--die-with-parent", "--as-pid-1"),
             *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"),
