@@ -157,7 +157,7 @@ def outlived(ids: Sequence[Id], current: Id | None, keep: int) -> list[Id]:
     """Return which publications go when `keep` of them stay: never the current one, nor the one before it."""
     ordered = sorted(ids)
     before = [one for one in ordered if current is not None and one < current][-1:]
-    kept = {*ordered[len(ordered) - keep :], *before, *((current,) if current else ())}
+    kept = {*ordered[max(0, len(ordered) - keep) :], *before, *((current,) if current else ())}
     return [one for one in ordered if one not in kept]
 
 
