@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.plans import Case
 
-from elpack.errors import BuildError, ConfigError
+from elpack.errors import BuildError, ConfigError, StoreError
 from elpack.plan.make import make_plan
 from elpack.run import Command, Completed
 from elpack.steps.compare import compare, kind_of
@@ -167,6 +167,17 @@ def test_a_second_build_that_fails_is_an_error_with_its_log(tmp_path: Path) -> N
 
     with pytest.raises(BuildError, match="the second build ended with 18\nrpmbuild ended with 1"):
         build_again(("--target", "el9"), way(tmp_path), Places(tmp_path), tmp_path / "logs" / "x.log", failing)
+
+
+def test_what_an_earlier_one_left_goes_and_only_one_is_at_work(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "elpack.toml", tmp_path / ".elpack", tmp_path / "dist")
+    killed = workspace.work / "rebuild" / "rebuild-killed"
+    (killed / "work").mkdir(parents=True)
+    with places(workspace, None, fine) as found:
+        assert not killed.exists()
+        with pytest.raises(StoreError, match="is at work"), places(workspace, None, fine):
+            pass
+        assert found.home.exists()
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -6,13 +6,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.run import CLEAN_ENV, Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from elpack.run import Runner
 
@@ -52,8 +52,8 @@ class Here:
     @classmethod
     def look(cls, runner: Runner) -> Here:
         """Look at this machine and this process."""
-        umask = os.umask(0o022)
-        os.umask(umask)
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        umask = int(next(line.split()[1] for line in status.splitlines() if line.startswith("Umask:")), 8)
         tools = frozenset(tool for tool in ("locale", "unshare", "hostname", "taskset", "cc") if shutil.which(tool))
         names = runner(Command(("locale", "-a"))).stdout.split() if "locale" in tools else []
         cpus = tuple(sorted(os.sched_getaffinity(0)))

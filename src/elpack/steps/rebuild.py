@@ -17,6 +17,7 @@ from elpack.errors import BuildError, ConfigError, Problem
 from elpack.naming import dist_name
 from elpack.run import Command, Completed
 from elpack.steps.otherwise import Variation
+from elpack.store.lock import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -77,21 +78,27 @@ class Second:
 
 @contextmanager
 def places(workspace: Workspace, inside: Path | None, runner: Runner) -> Iterator[Places]:
-    """Give folders of this run's own, in the work folder or in the named one.
+    """Give folders of this run's own, in the work folder or in the named one; what an earlier one left there goes.
 
-    Afterwards they go; with `keep`, the results of both builds stay.
+    Afterwards they go; with `keep`, the results of both builds stay until the next time. Raises `StoreError` while
+    another second build is at work there.
     """
     parent = inside or workspace.work / "rebuild"
     parent.mkdir(parents=True, exist_ok=True)
-    found = Places(Path(tempfile.mkdtemp(prefix="rebuild-", dir=parent)).resolve())
-    found.home.chmod(0o755)
-    try:
-        yield found
-    finally:
-        unmount_below(found.home, runner)
-        kept = (found.home / "keep").exists()
-        for path in (found.work,) if kept else (found.home,):
-            shutil.rmtree(path, ignore_errors=True)
+    with held(parent / ".rebuild.lock"):
+        for old in parent.glob("rebuild-*"):
+            _remove(old, runner)
+        found = Places(Path(tempfile.mkdtemp(prefix="rebuild-", dir=parent)).resolve())
+        found.home.chmod(0o755)
+        try:
+            yield found
+        finally:
+            _remove(found.work if (found.home / "keep").exists() else found.home, runner)
+
+
+def _remove(folder: Path, runner: Runner) -> None:
+    unmount_below(folder, runner)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep(found: Places) -> None:
