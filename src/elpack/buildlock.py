@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock, PylockValidationError
-from packaging.requirements import Requirement
 
+from elpack import strict
 from elpack.errors import BuildLockError, Problem
+from elpack.lockfile import filename_refused, uploaded_at, url_refused
 from elpack.model import RemoteFile, SelectedDist, Sha256
+from elpack.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -86,7 +89,7 @@ def _pins(name: NormalizedName, closures: Sequence[tuple[Target, Selection]]) ->
 
 
 def _canonical(requirements: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted({str(Requirement(text)) for text in requirements}))
+    return tuple(sorted({str(strict.requirement(text)) for text in requirements}))
 
 
 def _environment(target: Target) -> str:
@@ -139,14 +142,14 @@ def read_build_lock(text: str, path: str, target: Target) -> tuple[SelectedDist,
     document = _load(text, path)
     try:
         lock = Pylock.from_dict(document)
-    except PylockValidationError as error:
+    except (PylockValidationError, RecursionError) as error:
         raise BuildLockError(Problem(str(error), path, fix=RENEW)) from error
     environment: dict[str, str | frozenset[str]] = {**target.marker_environment()}
     known = _own_table(document, path).get("environments", ())
     if _environment(target) not in known:
         what = f"the lock was not made for {target}, only for {_listed(known)}"
         raise BuildLockError(Problem(what, path, fix=RENEW))
-    packages = [item for item in lock.packages if item.marker is None or item.marker.evaluate(environment, "lock_file")]
+    packages = [item for item in lock.packages if _holds(item, environment)]
     lines = _lines(text)
     edges = _own_table(document, path).get("requires", {})
     names = {package.name for package in packages}
@@ -182,12 +185,32 @@ def _dist(
 
 def _file(file: PackageSdist | PackageWheel, where: str, problems: list[Problem]) -> RemoteFile:
     url, sha256 = file.url or "", file.hashes.get("sha256", "")
-    if not url.startswith("https://"):
-        problems.append(Problem(f"{file.filename}: only https URLs are fetched, found {url or file.path!r}", where))
+    if (reason := url_refused(url, loopback=False)) is not None:
+        problems.append(Problem(f"{file.filename}: {reason}", where, fix=RENEW))
+    if (reason := filename_refused(file.filename)) is not None:
+        problems.append(Problem(reason, where, fix=RENEW))
     if not _SHA256.match(sha256):
         problems.append(Problem(f"{file.filename}: a sha256 is needed to trust this file", where, fix=RENEW))
-    uploaded = int(file.upload_time.timestamp()) if file.upload_time else None
-    return RemoteFile(file.filename, url, Sha256(sha256), file.size, uploaded)
+    return RemoteFile(file.filename, url.partition("#")[0], Sha256(sha256), file.size, _uploaded(file, where, problems))
+
+
+def _uploaded(file: PackageSdist | PackageWheel, where: str, problems: list[Problem]) -> int | None:
+    if file.upload_time is None:
+        return None
+    moment = file.upload_time
+    try:
+        return uploaded_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except ValueError as error:
+        problems.append(Problem(f"{file.filename}: {error}", where, fix=RENEW))
+        return None
+
+
+def _holds(package: Package, environment: Mapping[str, str | frozenset[str]]) -> bool:
+    """Tell whether a package is for the target. One whose marker makes no sense is for none."""
+    try:
+        return package.marker is None or package.marker.evaluate(dict(environment), "lock_file")
+    except (UndefinedComparison, UndefinedEnvironmentName, RecursionError):
+        return False
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
@@ -200,9 +223,9 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
 
 def _load(text: str, path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BuildLockError(Problem(f"not valid TOML: {error}", path, fix=RENEW)) from error
+        return strict.toml(text)
+    except ValueError as error:
+        raise BuildLockError(Problem(str(error), path, fix=RENEW)) from error
 
 
 def _own_table(document: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -211,4 +234,13 @@ def _own_table(document: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         what = f"there is no [tool.elpack] table of format {FORMAT}; this is not a lock that elpack made"
         raise BuildLockError(Problem(what, path, fix=RENEW))
+    root = Table(path, table, "tool.elpack")
+    _ = root.get("digest", str, ""), *map(root.strings, ("own", "overrides", "environments"))
+    for _, sdist in root.table("sdists").named_tables():
+        _ = sdist.get("sha256", str, ""), sdist.strings("requires"), sdist.strings("dynamic")
+    edges = root.table("requires")
+    for name in edges.values:
+        edges.strings(name)
+    if root.problems:
+        raise BuildLockError(*root.problems)
     return table

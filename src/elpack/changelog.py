@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DATED = range(1980, 2100)
 """The years that archives (from 1980) and 32-bit clocks in RPM's tags can date."""
 
+_MOST = (1 << 31) - 1
+
 HEADER = """\
 # What the first-party packages' changelogs say, newest first. `elpack spec` adds an entry for each new version or
 # revision, dated by the release; its words may be changed, its date is that of all files in the package.
@@ -113,8 +115,9 @@ def _entry(table: Table) -> Entry | None:
     revision, date, text = table.get("revision", int), table.get("date", dt.date), table.strings("text")
     if not text or not all(line.strip() and line.isprintable() for line in text):
         table.problem("text", "an entry says something, in lines without control characters")
-    if len(table.problems) == before and revision < 1:
-        table.problem("revision", f"expected 1 or more, found {revision}")
+    if len(table.problems) == before and not 1 <= revision <= _MOST:
+        bound = "1 or more" if revision < 1 else f"at most {_MOST}"
+        table.problem("revision", f"expected {bound}, found {revision}")
     if len(table.problems) == before and date.year not in DATED:
         table.problem("date", f"expected a year from {DATED[0]} to {DATED[-1]}, found {date}")
     table.done()

@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST = (1 << 31) - 1
+
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+\Z")
 _PACKAGER = re.compile(r"[^<>\n%]+ <[^<>\s%]+@[^<>\s%]+>\Z")
+# git starts a program for what stands before "::", and takes a dash for an option, in front of a host as well
+_GIT = re.compile(r"(?!-)(?!\w+::)(?![a-z+]+://(?:[^/]*@)?-)[!-~]+\Z")
+_GIT_USER = re.compile(r"https?://[^/]*@|[a-z+]+://[^/@]*:[^/@]*@")
+_SYSTEM_PLACE = re.compile(
+    r"/[^/]*|/(boot|dev|home|media|mnt|proc|root|run|sys|tmp)/.*|/usr/lib/(rpm|dracut|kernel|modules|udev|security)/.*"
+    r"|/etc/(passwd|shadow|group|gshadow|sub[ug]id|sudoers|fstab|hosts|nsswitch\.conf|login\.defs|ld\.so\..*|crontab|profile"
+    r"|bashrc|environment|inittab|resolv\.conf|securetty|machine-id|os-release)-?"
+    r"|/etc/(ld\.so\.conf|pam|sudoers|rpm|dnf|yum|yum\.repos|pki|ssh|security|selinux|polkit-1|udev|modprobe|modules-load)(\.d)?/.*"
+)
 _LOOPBACK = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/|\Z)")
 
 
@@ -32,11 +43,13 @@ def each(table: Table, key: str, parse: Callable[[str], T]) -> Iterator[T]:
 
 
 def positive(table: Table, key: str, default: int) -> int:
-    """Return an integer of 1 or more; another one is noted at its key."""
+    """Return an integer of 1 or more, within 32 bits; another one is noted at its key."""
     before = len(table.problems)
     value = table.get(key, int, default)
     if value < 1 and len(table.problems) == before:
         table.problem(key, f"expected 1 or more, found {value}")
+    if value > MOST:
+        table.problem(key, f"expected at most {MOST}, found more")
     return value
 
 
@@ -71,7 +84,11 @@ def one_of(names: tuple[str, ...]) -> Callable[[str], str]:
 
 def index_url(text: str) -> str:
     """Return an index's address with its last slash; plain http is for this very host only."""
-    if "@" in text or not (text.startswith("https://") or _LOOPBACK.match(text)):
+    if (
+        any(char in text for char in "@?#")
+        or not text.isprintable()
+        or not (text.startswith("https://") or _LOOPBACK.match(text))
+    ):
         raise ValueError("an index is an https URL without credentials")
     return text.rstrip("/") + "/"
 
@@ -87,8 +104,27 @@ def relative_path(text: str) -> str:
 def absolute_path(text: str) -> str:
     """Return an absolute path that a spec can hold as it is."""
     path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or not _PLAIN_PATH.match(text):
+    spelt_plainly = str(path) == text and not text.startswith("//")
+    if not path.is_absolute() or not spelt_plainly or ".." in path.parts or not _PLAIN_PATH.match(text):
         raise ValueError(f"{text!r} is not a plain absolute path")
+    return text
+
+
+def asset_place(text: str) -> str:
+    """Return an absolute path where a release may put a file of its own."""
+    path = absolute_path(text)
+    if _SYSTEM_PLACE.fullmatch(path):
+        raise ValueError(
+            f"{text!r} belongs to the system: accounts, logins, rights, loader, package managers, or a root"
+        )
+    return path
+
+
+def repository(text: str) -> str:
+    """Return where git clones from: an address without a password, or a path."""
+    matching(_GIT, "https://…, ssh://… or a path")(text)
+    if _GIT_USER.match(text):
+        raise ValueError("a repository's address holds no user with a password or token; git's credential helpers do")
     return text
 
 

@@ -14,7 +14,7 @@ class Problem:
     """One thing that is wrong, told to the person who can mend it.
 
     what: the fact, one sentence. where: file, key, package or lock line. why: the likely cause.
-    fix: what to type or change next. Empty strings are not printed. As text it shows nothing raw that came from outside.
+    fix: what to type or change next. Empty strings are not printed, and nothing is raw that came from outside.
     """
 
     what: str

@@ -20,6 +20,8 @@ from elpack.naming import dist_name, parse_version
 from elpack.tables import Table, parse_toml
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from packaging.markers import Marker
     from packaging.utils import NormalizedName
 
@@ -43,9 +45,11 @@ _SOURCES = {
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,200}\Z")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 1 << 32
 """Epoch seconds; files are dated by it, and what is dated later than 2106 was not uploaded yet."""
 _ENTRY = re.compile(r"\s*\[\[\s*package\s*\]\]")
+_NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _URL = re.compile(r"[!-~]+\Z")
 
 
@@ -172,6 +176,11 @@ def _edges(table: Table, key: str) -> tuple[LockEdge, ...]:
     return tuple(edges)
 
 
+def filename_refused(filename: str) -> str | None:
+    """Return why a distribution's file may not be called so, None if it may."""
+    return None if _FILENAME.match(filename) else f"{filename[:100]!r} is not a file name of a distribution"
+
+
 def _file(table: Table, *, loopback: bool) -> RemoteFile | None:
     before = len(table.problems)
     url, digest = table.get("url", str, ""), table.get("hash", str, "")
@@ -181,21 +190,22 @@ def _file(table: Table, *, loopback: bool) -> RemoteFile | None:
         table.problem(
             "hash", f"a sha256 is needed to trust this file, {found}", fix="lock from an index that gives sha256"
         )
-    if (reason := _url_refused(url, loopback=loopback)) is not None:
+    if (reason := url_refused(url, loopback=loopback)) is not None:
         table.problem("url", reason, fix="lock from an index that serves https")
     filename = unquote(url.partition("#")[0].partition("?")[0].rpartition("/")[2])
-    if url and not _FILENAME.match(filename):
-        table.problem("url", f"{filename[:100]!r} is not a file name of a distribution")
+    if url and (reason := filename_refused(filename)) is not None:
+        table.problem("url", reason)
     size = table.get("size", int) if table.has("size") else None
     if size is not None and size < 0:
         table.problem("size", f"expected 0 or more, found {size}")
     uploaded = next((table.parsed(key, _epoch) for key in ("upload-time", "upload_time") if table.has(key)), None)
     if match is None or len(table.problems) > before:
         return None
-    return RemoteFile(filename, url, Sha256(match[1]), size, uploaded)
+    return RemoteFile(filename, url.partition("#")[0], Sha256(match[1]), size, uploaded)
 
 
-def _url_refused(url: str, *, loopback: bool) -> str | None:
+def url_refused(url: str, *, loopback: bool) -> str | None:
+    """Return why a lock may not name a file by this URL, None if it may."""
     if not url:
         return "the file has no URL, it lies on the machine that locked"
     try:
@@ -203,14 +213,21 @@ def _url_refused(url: str, *, loopback: bool) -> str | None:
         _ = parts.port
     except ValueError as error:
         return f"{url!r} is not a URL: {error}"
+    if not (loopback and parts.scheme == "http" and parts.hostname in _LOOPBACK) and (
+        parts.scheme != "https" or not parts.hostname or not _URL.match(url)
+    ):
+        return f"only https URLs are fetched, found {url!r}"
+    return _told_by(parts)
+
+
+def _told_by(parts: SplitResult) -> str | None:
+    """Return what in a URL must not get into specs and manifests, which name it; None where it may."""
     if "@" in parts.netloc:
         return "the URL holds a user or a password, which would get into specs and manifests"
     if parts.query:
         return "the URL holds a query, which may be a secret and would get into specs and manifests"
-    if loopback and parts.scheme == "http" and parts.hostname in _LOOPBACK:
-        return None
-    if parts.scheme != "https" or not parts.hostname or not _URL.match(url):
-        return f"only https URLs are fetched, found {url!r}"
+    if _NOT_ENCODED.search(parts.path):
+        return "the URL's path holds a percent sign without two digits"
     return None
 
 
@@ -263,10 +280,12 @@ def _specifiers(text: str) -> SpecifierSet:
 
 def _epoch(text: str) -> int:
     moment = datetime.fromisoformat(text)
-    try:
-        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except OverflowError:
-        seconds = -1
+    return uploaded_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def uploaded_at(moment: datetime) -> int:
+    """Return the epoch seconds. Raises ValueError for a time at which nothing was uploaded."""
+    seconds = int((moment - _EPOCH).total_seconds())
     if not 0 <= seconds < _LATEST:
-        raise ValueError(f"{text!r} is no time at which anything was uploaded")
+        raise ValueError(f"{moment} is no time at which anything was uploaded")
     return seconds

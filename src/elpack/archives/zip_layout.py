@@ -57,7 +57,7 @@ def _check_local(file: IO[bytes], info: zipfile.ZipInfo, place_of_directory: int
     if len(head) < _LOCAL.size or not head.startswith(b"PK\3\4"):
         raise zipfile.BadZipFile("a member's header is missing")
     _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)
-    name = info.orig_filename
+    name, packed_size = info.orig_filename, int(info.compress_size)
     if file.read(name_size) != _raw(info):
         refusals.add("has another name before its data than in the central directory", name)
     unknown = {0, _FULL} if flags & _DESCRIBED else {_FULL}
@@ -66,7 +66,7 @@ def _check_local(file: IO[bytes], info: zipfile.ZipInfo, place_of_directory: int
         refusals.add("has another size or checksum before its data than in the central directory", name)
     if method != info.compress_type or (flags ^ info.flag_bits) & ~_UTF8:
         refusals.add("is packed in another way before its data than in the central directory", name)
-    return _LOCAL.size + name_size + extra_size + info.compress_size
+    return int(_LOCAL.size + name_size + extra_size + packed_size)
 
 
 def _check_end(archive: zipfile.ZipFile, file: IO[bytes], refusals: Refusals) -> None:

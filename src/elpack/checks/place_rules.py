@@ -51,10 +51,11 @@ def _owned(plan: Plan, inputs: Inputs, *, private: bool) -> Iterator[tuple[Packa
             continue
         if package.role in (Role.MACROS, Role.RUNTIME, Role.BUNDLE):
             continue
-        own = {*(file.destination for file in package.installed), *(f"/usr/bin/{name}" for name in package.expose)}
-        facts = inputs.facts[package.sources[0].sha256]
-        for path in sorted({*installed_paths(package, facts, plan.target.python)} - own):
-            yield package, path.removeprefix(f"{package.prefix}/")
+        facts, below = inputs.facts[package.sources[0].sha256], f"{package.prefix}/"
+        own = {file.destination for file in package.installed}
+        for path in sorted({*installed_paths(package, facts, plan.target.python)}):
+            if path.startswith(below) and (private or path not in own):
+                yield package, path.removeprefix(below)
 
 
 def _problem(package: Package, path: str, what: str) -> Problem:

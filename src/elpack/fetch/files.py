@@ -100,7 +100,10 @@ class _Job:
         path = self._into / file.filename
         found = _digest_of(path)
         if found == file.sha256:
-            self._tell(file, path.stat().st_size)
+            size = path.stat().st_size
+            if file.size not in {None, size}:
+                raise HashMismatchError(_size_mismatch(file, f"{size} bytes"))
+            self._tell(file, size)
             return path
         if self._offline:
             raise _offline_error(file, path, found)

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from elpack import __version__
+from elpack.errors import PlanError, Problem
 from elpack.model import Layout, Policy, SdistFacts
 from elpack.naming import Evr, dist_name, parse_version, rpm_name, rpm_version
 from elpack.plan.bundle import bundle_package
@@ -45,8 +46,9 @@ def make_plan(inputs: Inputs) -> Plan:
     """Decide everything about a release for one target.
 
     Dists without a usable file are left out; `elpack.checks` reports them, so a plan with findings is never
-    carried out.
+    carried out. Raises `PlanError` where a version cannot be rpm's.
     """
+    _check_versions(inputs)
     system = inputs.layout is Layout.SYSTEM
     make = system_package if system else stack_package
     packages = [_macros(inputs)] if system else [_macros(inputs), _runtime(inputs)]
@@ -69,6 +71,17 @@ def make_plan(inputs: Inputs) -> Plan:
         install=tuple(name for root in roots for name in _asked_for(root)),
         notices=inputs.notices,
     )
+
+
+def _check_versions(inputs: Inputs) -> None:
+    problems = []
+    for dist in (*inputs.selection.dists, *inputs.build):
+        try:
+            rpm_version(dist.version)
+        except ValueError as error:
+            problems.append(Problem(str(error), where=f"{dist.name} ({inputs.target})", fix="lock another version"))
+    if problems:
+        raise PlanError(*dict.fromkeys(problems))
 
 
 def _build_only(inputs: Inputs) -> tuple[SelectedDist, ...]:

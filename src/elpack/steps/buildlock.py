@@ -16,6 +16,7 @@ from elpack.steps.facts import read_facts
 from elpack.steps.lock import make_build_lock
 from elpack.steps.lock_sandbox import LockSandbox
 from elpack.steps.sources import build_files_digest
+from elpack.steps.texts import own_text
 from elpack.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def check_build_lock(project: Project, sources: Sources, workspace: Workspace, *
     facts, _ = _sdists(closures, sources, workspace, offline=offline)
     inputs = _inputs(project, closures, facts)
     path = workspace.build_lock
-    problems = build_lock_stale(path.read_text(), inputs, path.name)
+    problems = build_lock_stale(own_text(path, path.name, BuildLockError), inputs, path.name)
     if problems:
         raise BuildLockError(*problems)
 

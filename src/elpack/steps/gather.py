@@ -17,6 +17,7 @@ from elpack.run import run
 from elpack.steps.closure import close, fetch, read_sources, with_extras
 from elpack.steps.facts import read_facts
 from elpack.steps.gather_overrides import cited_files, taken_elsewhere
+from elpack.steps.texts import own_text
 from elpack.targets.shipped import shipped
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def gather(
     damaged: list[str] = []
     paths = fetch(files, sources, workspace, offline=offline, progress=progress, notice=damaged.append)
     assets = _assets(project.release, workspace, paths)
-    build_lock = workspace.build_lock.read_text()
+    build_lock = own_text(workspace.build_lock, workspace.build_lock.name, BuildLockError)
     inputs = Inputs(
         release=project.release,
         target=target,
@@ -92,7 +93,7 @@ def _build_dists(workspace: Workspace, target: Target) -> tuple[tuple[SelectedDi
     path = workspace.build_lock
     if not path.exists():
         raise BuildLockError(Problem("there is no lock of build requirements", where=str(path), fix="elpack lock"))
-    text = path.read_text()
+    text = own_text(path, path.name, BuildLockError)
     return read_build_lock(text, path.name, target), build_requirements(text, path.name)
 
 

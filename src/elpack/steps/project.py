@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.changelog import parse_changelog
 from elpack.config import Release, parse_release
 from elpack.errors import ConfigError, Problem
 from elpack.overrides import parse_overrides
+from elpack.steps.texts import own_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.utils import NormalizedName
 
@@ -45,6 +47,7 @@ def read_project(workspace: Workspace) -> Project:
         problems += error.problems
     try:
         files = {f"specs/overrides/{path.name}": path for path in sorted(workspace.overrides.glob("*.toml"))}
+        problems += _leading_out(files.values(), workspace, "specs/overrides")
         overrides = parse_overrides({name: _text(path, name) for name, path in files.items()})
     except ConfigError as error:
         problems += error.problems
@@ -59,23 +62,32 @@ def read_project(workspace: Workspace) -> Project:
 
 
 def _text(path: Path, name: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(Problem(f"cannot be read: {why}", where=name)) from error
+    return own_text(path, name, ConfigError)
 
 
 def _missing_files(release: Release, workspace: Workspace) -> list[Problem]:
     """Return what the release file names beside itself and is not there: better told now than after the build."""
     file = workspace.file.name
-    problems = [
-        Problem("the file is not there", where=f"{file}: asset source {asset.source}")
-        for asset in release.assets
-        if not (workspace.home / asset.source).is_file()
-    ]
+    problems = []
+    for asset in release.assets:
+        path, where = workspace.home / asset.source, f"{file}: asset source {asset.source}"
+        if not path.is_file():
+            problems.append(Problem("the file is not there", where))
+        problems += _leading_out([path], workspace, where)
     of_system = release.system.smoke.files if release.system else ""
     for key, files in (("smoke.files", release.smoke.files), ("system.smoke.files", of_system)):
         if files and not (workspace.home / files).is_dir():
             problems.append(Problem("the folder is not there", where=f"{file}: {key} {files}"))
+        elif files:
+            folder = workspace.home / files
+            problems += _leading_out([folder, *folder.rglob("*")], workspace, f"{file}: {key} {files}")
     return problems
+
+
+def _leading_out(paths: Iterable[Path], workspace: Workspace, where: str) -> Iterator[Problem]:
+    """Yield the paths whose links lead to files of the host, which would get into packages or logs."""
+    home = workspace.home.resolve()
+    for path in paths:
+        if not Path(os.path.realpath(path)).is_relative_to(home):
+            what = f"{path.relative_to(workspace.home)} leads out of the release's folder"
+            yield Problem(what, where, fix="put a copy of the file there, or a link within the folder")
