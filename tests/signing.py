@@ -54,24 +54,18 @@ def gpg(home: Path, *arguments: str, text: str = "", check: bool = True) -> subp
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="elpack-test-", ignore_cleanup_errors=True) as short:
         shutil.copytree(home, short, dirs_exist_ok=True)
-        gpg_command = ["gpg", "--homedir", short, "--batch", "--quiet", "--no-tty", "--no-options", "--yes"]
-        gpg_command += ["--pinentry-mode", "loopback", *arguments]
-        wrapped = [
-            "gpg-agent",
-            "--homedir",
-            short,
-            "--allow-loopback-pinentry",
-            "--quiet",
-            "--daemon",
-            "--",
-            *gpg_command,
-        ]
+        command = ["gpg-agent", "--homedir", short, "--allow-loopback-pinentry", "--quiet"]
+        command += ["--log-file", f"{short}/agent.log", "--daemon", "--"]
+        command += ["gpg", "--homedir", short, "--batch", "--quiet", "--no-tty", "--no-options", "--yes"]
+        command += ["--pinentry-mode", "loopback", *arguments]
         environment = {**os.environ, "HOME": short, "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
-            wrapped, input=text, capture_output=True, text=True, check=False, env=environment, timeout=120
+            command, input=text, capture_output=True, text=True, check=False, env=environment, timeout=120
         )
+        for order in ("--kill=gpg-agent", "--remove-socketdir"):
+            subprocess.run(["gpgconf", "--homedir", short, *order.split("=")], capture_output=True, check=False)
         assert not check or done.returncode == 0, done.stderr
-        sockets = shutil.ignore_patterns("S.*", "*.lock", "*~", ".#*")
+        sockets = shutil.ignore_patterns("S.*", "*.lock", "*~", ".#*", "agent.log")
         shutil.copytree(short, home, dirs_exist_ok=True, ignore=sockets)
     return done
 

@@ -78,7 +78,10 @@ def read_packets(data: bytes) -> tuple[PublicKey | Signature, ...]:
 
 def read_signature(data: bytes) -> Signature:
     """Return the one signature that the data is. Raises ValueError when it is anything else, or more."""
-    packets = [_signature(body) if tag == _SIGNATURE else None for tag, body in _packets(data)]
+    try:
+        packets = [_signature(body) if tag == _SIGNATURE else None for tag, body in _packets(data)]
+    except IndexError as error:
+        raise ValueError("an OpenPGP packet ends too early") from error
     if len(packets) != 1 or packets[0] is None:
         raise ValueError(f"expected one OpenPGP signature, found {len(packets)} packets")
     return packets[0]

@@ -16,7 +16,7 @@ from elpack.openpgp import HASHES, STRONG_HASHES, PublicKey
 from elpack.run import CLEAN_ENV, Command
 from elpack.steps.project import read_project
 from elpack.store.lock import held
-from elpack.tools.gpg import THROWAWAY_USER, Keyring, end_agent, explained
+from elpack.tools.gpg import THROWAWAY_USER, Keyring, end_agent, explained, with_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ def _make(final: Path, runner: Runner, days: int) -> None:
     name, _, mail = THROWAWAY_USER.removesuffix(">").partition(" <")
     with tempfile.TemporaryDirectory(prefix="elpack-gpg-", ignore_cleanup_errors=True) as home:
         argv = (
-            *("gpg-agent", "--quiet", "--homedir", home, "--daemon", "--"),
+            *with_agent(home),
             *("gpg", "--homedir", home, "--batch", "--no-tty", "--no-options", "--quiet"),
             *("--cert-digest-algo", "SHA256", "--full-generate-key"),
         )

@@ -100,7 +100,7 @@ class Opened:
 
     def wrap(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """Return the command, started by an agent that ends with it if the home is elpack's own."""
-        return ("gpg-agent", "--quiet", "--homedir", str(self.home), "--daemon", "--", *argv) if self.own else argv
+        return (*with_agent(str(self.home)), *argv) if self.own else argv
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,15 @@ def explained(text: str, what: str, where: str = "") -> SigningError:
     why, fix = next(((why, fix) for pattern, why, fix in _REASONS if pattern.search(text)), ("", ""))
     said = "\n".join(text.rstrip().splitlines()[-5:])
     return SigningError(Problem(f"{what}\n{said}" if said else what, where, why, fix))
+
+
+def with_agent(home: str) -> tuple[str, ...]:
+    """Return what a command begins with whose agent ends with it.
+
+    The agent's log is a file. It would keep stderr open else, and wait for its parent to be gone, whose end nobody
+    notices who waits for that stderr to end.
+    """
+    return ("gpg-agent", "--quiet", "--homedir", home, "--log-file", f"{home}/agent.log", "--daemon", "--")
 
 
 def end_agent(home: str, runner: Runner = run) -> None:
