@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from elpack.errors import ElpackError, Problem, PublishError
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import CLEAN_ENV, Command, run
+from elpack.steps.describe import check_provenance
 from elpack.tools.dnf import program
 from elpack.tools.gpg import Keyring
 from elpack.tools.rpmsign import verify_packages
@@ -32,6 +33,8 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
 """Where RPMs of each kind lie. The source packages of a bundle's parts are its source, and may lie in two places."""
 
 REPOSITORIES = ("repo", "debug", "buildroot")
+_LISTED = ("*/*.rpm", "repo/repodata/*", "debug/repodata/*", "specs/*", "sbom/*", "provenance/*")
+"""What a manifest lists all of, but for signatures."""
 _CONFIGURATION = """\
 [main]
 reposdir=/dev/null
@@ -77,31 +80,43 @@ def verify_as_consumer(
 ) -> Seen:
     """Verify one target's results, signed, in a folder: all that a customer's tools check, and what they do not.
 
-    The manifest by its signature, all RPMs and repodata by the manifest, repodata by dnf, which downloads every RPM
-    by them, and all RPMs, source packages included, by rpm with the keys of the key file alone. Nothing needs root.
+    The manifest and the provenance by their signatures, all files by the manifest, repodata by dnf, which downloads
+    every RPM by them, and all RPMs, source packages included, by rpm with the keys of the key file alone. Nothing of
+    it needs root.
+
     trusted: the only keys that the file may hold. Raises `PublishError` with every problem of the first of these that
     finds one.
     """
     location = location.absolute()
     with keys_of(key_file, runner) as keyring:
-        by = _check_keys(location, keyring, trusted)
+        told, by = _check_keys(location, keyring, trusted)
         manifest = json.loads((location / "manifest.json").read_text())
         size = check_files(location, manifest)
         made = [path for name in REPOSITORIES if (path := location / name).is_dir()]
         for repository in made:
             _check_signature(keyring, repository / "repodata" / "repomd.xml", repository.name)
+        with _as_publish_error():
+            check_provenance(location, keyring, [told])
     for repository in made:
         _download_all(repository, key_file, arch, releasever, runner)
     packages = sorted(location.glob("*/*.rpm"))
-    try:
+    with _as_publish_error():
         verify_packages(packages, key_file.read_text(), by, runner)
-    except ElpackError as error:
-        raise PublishError(*error.problems) from error
     return Seen(len(packages), size)
 
 
-def _check_keys(location: Path, keyring: Keyring, trusted: Collection[Fingerprint] | None) -> Fingerprint:
-    """Return the key or subkey that signed the manifest, which must be the key that the manifest names."""
+@contextmanager
+def _as_publish_error() -> Iterator[None]:
+    try:
+        yield
+    except ElpackError as error:
+        raise PublishError(*error.problems) from error
+
+
+def _check_keys(
+    location: Path, keyring: Keyring, trusted: Collection[Fingerprint] | None
+) -> tuple[Fingerprint, Fingerprint]:
+    """Return which key signed the manifest, which must be the one that it names, and which part of that key did."""
     held = keyring.keys()
     strange = [key for key in held if trusted is not None and key.fingerprint not in trusted]
     if strange:
@@ -113,7 +128,7 @@ def _check_keys(location: Path, keyring: Keyring, trusted: Collection[Fingerprin
     told = json.loads((location / "manifest.json").read_text()).get("signing", {}).get("fingerprint")
     if told != by:
         raise PublishError(Problem(f"it names the key {told}; {by} signed it", f"{location.name}/manifest.json"))
-    return Fingerprint(read_signature(dearmour((location / "manifest.json.asc").read_text())).issuer)
+    return by, Fingerprint(read_signature(dearmour((location / "manifest.json.asc").read_text())).issuer)
 
 
 @contextmanager
@@ -140,13 +155,13 @@ def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:
 
 
 def check_files(location: Path, manifest: Mapping[str, Any]) -> int:
-    """Compare all RPMs and repodata with the manifest, and return the bytes of them. Raises `PublishError`."""
+    """Compare all files that the manifest is about with it, and return the bytes of them. Raises `PublishError`."""
     wanted = _by_path(location, manifest)
     found = {
         str(path.relative_to(location))
-        for pattern in ("*/*.rpm", "repo/repodata/*", "debug/repodata/*")
+        for pattern in _LISTED
         for path in location.glob(pattern)
-        if not path.name.endswith(".asc")
+        if not path.name.endswith((".asc", ".dsse.json"))
     }
     problems = [Problem("the manifest does not know it", where=path) for path in sorted(found - wanted.keys())]
     size = 0
@@ -166,10 +181,11 @@ def _by_path(location: Path, manifest: Mapping[str, Any]) -> dict[str, tuple[int
     wanted: dict[str, tuple[int, str]] = {}
     for artefact in manifest["artefacts"]:
         told = artefact.get("signed", artefact)
-        kind, name = artefact["kind"], artefact["name"]
+        kind, name = artefact["kind"], str(artefact["name"])
         if kind == "repodata":
             wanted[name if name.startswith("debug/") else f"repo/{name}"] = (told["size"], told["sha256"])
-            continue
+        elif kind in {"spec", "sbom", "provenance"}:
+            wanted[f"specs/{name}" if kind == "spec" else name] = (told["size"], told["sha256"])
         if kind not in FOLDERS:
             continue
         places = [f"{folder}/{name}" for folder in FOLDERS[kind]]
