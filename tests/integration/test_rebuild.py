@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,7 @@ def test_a_build_that_embeds_where_and_when_it_ran_is_found_out(needs: Callable[
     )
     assert first.keys() == second.keys()
     assert {path for path in first if first[path] != second[path]} == CHANGES
+    assert re.search(r"why: in it differ \S+/leaky/clock\.txt, \S+/leaky/processors\.txt\n", done.stderr)
     if shutil.which("diffoscope"):
         assert "logs/rebuild/" in done.stderr
     else:

@@ -161,18 +161,20 @@ def _way(session: Session, own: Workspace, found: Places) -> tuple[Otherwise, tu
 def _explained(session: Session, second: Second) -> VerifyError:
     """Let diffoscope explain the differences, keep both builds' results, and return the error that tells all."""
     from elpack.errors import Problem, VerifyError
-    from elpack.steps.compare import explain
+    from elpack.steps.compare import explain, inside
     from elpack.steps.rebuild import keep
 
     logs = session.workspace.dist / second.place / "logs" / "rebuild"
     differences = second.comparison.differences
-    reports = explain(differences, *second.results, logs, session.runner)
+    first, other = second.results
+    reports = explain(differences, first, other, logs, session.runner)
     keep(second.places)
-    kept = "compare {} and {}".format(*second.results)
+    kept = f"compare {first} and {other}"
     problems = []
     for one in differences:
         what = f"the second build gave another {one.kind}" if one.first and one.second else "only one build gave it"
         report = reports.get(one.name)
         fix = f"see {report}" if report else "" if reports else f"install diffoscope, which explains it, or {kept}"
-        problems.append(Problem(what, where=one.name, fix=fix))
+        why = inside(first / one.name, other / one.name, session.runner)
+        problems.append(Problem(what, where=one.name, why=why, fix=fix))
     return VerifyError(*problems)

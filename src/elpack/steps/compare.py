@@ -30,6 +30,7 @@ _NAMES = {"manifest.json": "manifest", "release.json": "release"}
 _EXPLAINED = 20
 """How many differences diffoscope is asked about; most follow from the first ones."""
 _PATIENCE = 300.0
+_NAMED = 8
 _CAUSES = ("spec", "buildroot-rpm", "buildroot-srpm", "srpm", "rpm", "debug-rpm")
 
 
@@ -123,6 +124,27 @@ def explain(
         if report.exists():
             written[difference.name] = report
     return written
+
+
+def inside(first: Path, second: Path, runner: Runner) -> str:
+    """Return in which files two RPMs differ, a few of them; an empty string for what is no RPM that rpm can read."""
+    if first.suffix != ".rpm" or not (first.is_file() and second.is_file()):
+        return ""
+    ours, theirs = _held(first, runner), _held(second, runner)
+    names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    if not names:
+        return "the files in it are the same; its header is not" if ours else ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"in it differ {', '.join(names[:_NAMED])}{more}"
+
+
+def _held(rpm: Path, runner: Runner) -> dict[str, str]:
+    """Return mode, owners, time, goal of a link and digest of each file of an RPM."""
+    form = (
+        "[%{FILENAMES}\x1f%{FILEMODES} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILEMTIMES} %{FILELINKTOS} %{FILEDIGESTS}\n]"
+    )
+    done = runner(Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", form, str(rpm))))
+    return dict(line.partition("\x1f")[::2] for line in done.stdout.splitlines())
 
 
 def _digest(artefact: Artefact | None) -> str:
