@@ -145,6 +145,32 @@ def test_another_key_beside_the_results(results: Path, factory: Factory, tmp_pat
     assert "which is no key of the release" in problems(folder, factory)["manifest.json"]
 
 
+def test_a_key_too_many_for_customers(results: Path, factory: Factory, tmp_path: Path) -> None:
+    evil = signer_of(tmp_path / "evil", make_key(tmp_path / "evil", user="Evil <evil@example.org>"))
+    key_file = results / "RPM-GPG-KEY-shop"
+    key_file.write_text(key_file.read_text() + evil.public_keys())
+    assert f"it holds {evil.key.fingerprint}" in problems(results, factory)["RPM-GPG-KEY-shop"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("repo_gpgcheck=1", "repo_gpgcheck=0"),
+        ("\ngpgcheck=1", "\ngpgcheck=0"),
+        ("RPM-GPG-KEY-shop", "RPM-GPG-KEY-evil"),
+        ("gpgkey=file:///", "gpgkey=http://evil.example/ file:///"),
+        ("enabled=1", "enabled=1\nsslverify=0"),
+        ("[shop]", "[shop"),
+        ("[shop]", "[more]\nbaseurl=http://evil.example/\n[shop]"),
+    ],
+)
+def test_a_repo_file_that_checks_less(old: str, new: str, results: Path, factory: Factory) -> None:
+    (path,) = results.glob("*.repo")
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert problems(results, factory).keys() == {path.name}
+
+
 def test_the_manifest_names_a_key_that_did_not_sign(results: Path, factory: Factory, tmp_path: Path) -> None:
     other = signer_of(tmp_path / "other", make_key(tmp_path / "other"))
     other.file(results / "manifest.json")

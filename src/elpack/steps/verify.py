@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import json
 import stat
@@ -38,6 +39,8 @@ _PACKAGES = ("rpm", "debug-rpm", "srpm", "buildroot-rpm", "buildroot-srpm")
 _OTHERS = frozenset({"logs", *Layout})
 """Folders beside the results that are none: logs, and other layouts' results."""
 _LARGEST = 64 << 20
+_REPO_KEYS = 6
+"""name, baseurl, enabled, gpgcheck, repo_gpgcheck, gpgkey"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,8 @@ def _wrong_signatures(
         key_file = output / f"RPM-GPG-KEY-{manifest.release}"
         try:
             keyring = _imported(key_file, Path(name), runner)
+            yield from _strangers(keyring, {*trusted, manifest.fingerprint}, key_file.name)
+            yield from _unchecked(output, manifest, key_file.name)
             yield from _unsigned_files(output, manifest, keyring)
             yield from _unsigned_packages(output, manifest, keyring, runner)
             check_provenance(output, keyring, (manifest.fingerprint,))
@@ -208,6 +213,31 @@ def _imported(key_file: Path, home: Path, runner: Runner) -> Keyring:
         argv = ("gpg", "--homedir", str(home), "--batch", "--no-tty", "--no-options", "--quiet", "--no-autostart")
         runner(Command((*argv, "--import", str(key_file)), env=at.env, timeout=60)).check()
     return keyring
+
+
+def _strangers(keyring: Keyring, known: Collection[str], where: str) -> Iterator[Problem]:
+    """Yield the keys that customers would trust as well, and nobody asked for."""
+    held = keyring.keys()
+    for key in held:
+        if key.fingerprint not in known:
+            yield Problem(f"it holds {key.fingerprint}, which is no key of the release: {key.user}", where=where)
+
+
+def _unchecked(output: Path, manifest: Manifest, key_file: str) -> Iterator[Problem]:
+    """Yield the sections of the .repo file in which dnf would not check everything with the keys beside it."""
+    for path in sorted(output.glob(f"{manifest.release}*.repo")):
+        text = configparser.ConfigParser(interpolation=None)
+        try:
+            text.read_string(path.read_text())
+        except (configparser.Error, UnicodeError) as error:
+            yield Problem(f"it cannot be read: {error}", where=path.name)
+            continue
+        for name in text.sections():
+            section = text[name]
+            checks = section.get("gpgcheck") == section.get("repo_gpgcheck") == "1"
+            place = section.get("baseurl", "").rpartition("/")[0]
+            if not checks or section.get("gpgkey") != f"{place}/{key_file}" or len(section) != _REPO_KEYS:
+                yield Problem(f"[{name}] is not as elpack writes it: all is to be checked, by {key_file}", path.name)
 
 
 def _unsigned_files(output: Path, manifest: Manifest, keyring: Keyring) -> Iterator[Problem]:
