@@ -28,10 +28,10 @@ def undisturbed(project: Project) -> tuple[dict[str, str], dict[str, float]]:
 
 
 @pytest.mark.integration
-def test_a_toy_survives_some_kills(tmp_path: Path, seed: int, needs: Callable[..., None]) -> None:
+def test_a_toy_survives_some_kills(place: Path, seed: int, needs: Callable[..., None]) -> None:
     """The reduced lane: every phase of a small release."""
     needs(*TOOLS)
-    project = toy(tmp_path / "toy")
+    project = toy(place / "toy")
     reference, spans = undisturbed(project)
     lane = Lane(project, seed, reference, spans)
     lane.begin_anew()
@@ -45,12 +45,12 @@ def test_a_toy_survives_some_kills(tmp_path: Path, seed: int, needs: Callable[..
 
 @pytest.mark.faults
 def test_the_real_release_survives_many_kills(
-    tmp_path: Path, seed: int, request: pytest.FixtureRequest, needs: Callable[..., None]
+    place: Path, seed: int, request: pytest.FixtureRequest, needs: Callable[..., None]
 ) -> None:
     """The whole lane. Of 50 kills 24 are in builds, 8 in the repository and its signatures, 8 in the installation."""
     needs(*TOOLS)
     kills = request.config.getoption("--kills", 50)
-    project = wamp(tmp_path / "wamp")
+    project = wamp(place / "wamp")
     reference, spans = undisturbed(project)
     lane = Lane(
         project, seed, reference, spans, kept=tuple(node for node in project.names().values() if "zlmdb" in node)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
 import ssl
 import threading
+import time
 import urllib.request
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -20,6 +22,12 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from http.client import HTTPConnection, HTTPResponse
+
+
+_SILENCES = 3
+"""How many silences an answer's head, or a stretch of its body, may last in all: a server may drip byte by byte."""
+
+_LOOK = 0.25
 
 
 class UnreachableError(Exception):
@@ -37,6 +45,21 @@ class Connections:
         self._timeout = timeout
         self._idle: dict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
         self._lock = threading.Lock()
+        self._deadlines: dict[int, tuple[float, HTTPConnection]] = {}
+        self._watcher: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def extend(self) -> None:
+        """Give this thread's request more time: something came."""
+        with self._lock:
+            if found := self._deadlines.get(threading.get_ident()):
+                self._deadlines[threading.get_ident()] = (time.monotonic() + self._allowed, found[1])
+
+    def abort(self) -> None:
+        """Break all requests under way, in whatever threads."""
+        with self._lock:
+            for _, connection in self._deadlines.values():
+                _break(connection)
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
@@ -55,6 +78,7 @@ class Connections:
         try:
             yield response
         finally:
+            self._forget()
             # Only a response read to its end leaves the connection fit for another request.
             if response.isclosed() and not response.will_close:
                 with self._lock:
@@ -70,6 +94,7 @@ class Connections:
 
     def close(self) -> None:
         """Close what is idle."""
+        self._closed.set()
         with self._lock:
             for connections in self._idle.values():
                 while connections:
@@ -83,14 +108,39 @@ class Connections:
                 idle = self._idle[parts.scheme, address(parts)]
                 kept = idle.pop() if idle else None
             connection = kept or self._connect(parts, proxy)
+            self._watch(connection)
             try:
                 connection.request("GET", target, headers=dict(headers))
                 return connection, connection.getresponse()
             except BaseException as error:
+                self._forget()
                 connection.close()
                 # The server may have closed it meanwhile, which is no failure yet.
                 if not (kept and isinstance(error, ConnectionError | ssl.SSLError)):
                     raise
+
+    @property
+    def _allowed(self) -> float:
+        return _SILENCES * self._timeout
+
+    def _watch(self, connection: HTTPConnection) -> None:
+        """Break the connection when its answer takes too long: its own timeout bounds each silence only."""
+        with self._lock:
+            self._deadlines[threading.get_ident()] = (time.monotonic() + self._allowed, connection)
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._look, name="fetch-watch", daemon=True)
+                self._watcher.start()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._deadlines.pop(threading.get_ident(), None)
+
+    def _look(self) -> None:
+        while not self._closed.wait(min(_LOOK, self._timeout)):
+            with self._lock:
+                for deadline, connection in self._deadlines.values():
+                    if deadline < time.monotonic():
+                        _break(connection)
 
     def _connect(self, parts: SplitResult, proxy: SplitResult | None) -> HTTPConnection:
         via = proxy or parts
@@ -109,6 +159,13 @@ class Connections:
             connection.close()
             raise UnreachableError(error) from error
         return connection
+
+
+def _break(connection: HTTPConnection) -> None:
+    """Let whoever reads from the connection find its end."""
+    if connection.sock is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 def address(parts: SplitResult) -> str:

@@ -110,11 +110,18 @@ class _Job:
         if found:
             self._notice(f"{path}: is not the file that is pinned, and is fetched anew")
         try:
-            self.transport.get(file.url, lambda response: self._receive(file, response))
+            self.transport.get(file.url, lambda response: self._try(file, response))
         except DiskFullError:
             self.transport.stop()
             raise
         return path
+
+    def _try(self, file: RemoteFile, response: HTTPResponse) -> None:
+        try:
+            self._receive(file, response)
+        except HashMismatchError as error:
+            # a broken cache on the way passes, a replaced file does not
+            raise TemporaryFailureError("not the file that is pinned", grave=error) from error
 
     def _receive(self, file: RemoteFile, response: HTTPResponse) -> None:
         self._tell(file, 0)

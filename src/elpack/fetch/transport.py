@@ -11,13 +11,14 @@ import re
 import ssl
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from elpack import __version__
-from elpack.errors import FetchError, InterruptedRunError, Problem
+from elpack.errors import ElpackError, FetchError, InterruptedRunError, Problem
 from elpack.fetch.connections import Connections, UnreachableError, address
 
 if TYPE_CHECKING:
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _OK = 200
+_CHUNK = 1 << 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
+_MOST_GRAVE = 2
+_MOST_GIVEN_UP = 3
+"""After so many files that a host would not give, and none that it gave, the others are not asked for any more."""
+
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_URL = re.compile(r"[^!-~]")
 _HINTS = {
@@ -55,12 +61,18 @@ class Patience:
 
 
 class TemporaryFailureError(Exception):
-    """A failure that may pass. `after` is what the server asked to wait, in seconds."""
+    """A failure that may pass. `after` is what the server asked to wait, in seconds.
 
-    def __init__(self, what: str, *, after: float = 0.0, unreachable: bool = False) -> None:
+    grave: the error to raise if it happens twice, in place of more attempts.
+    """
+
+    def __init__(
+        self, what: str, *, after: float = 0.0, unreachable: bool = False, grave: ElpackError | None = None
+    ) -> None:
         super().__init__(what)
         self.after = after
         self.unreachable = unreachable
+        self.grave = grave
 
 
 class Transport:
@@ -71,6 +83,7 @@ class Transport:
         self._connections = Connections(self.patience.timeout)
         self._stop = threading.Event()
         self._down: set[str] = set()
+        self._given_up: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +94,7 @@ class Transport:
     def stop(self) -> None:
         """Make all threads give up soon; called when the run is interrupted or the disk is full."""
         self._stop.set()
+        self._connections.abort()
 
     def get(self, url: str, consume: Callable[[HTTPResponse], T], accept: str = "*/*") -> T:
         """Open the URL and return what `consume` makes of the answer, trying again after temporary failures.
@@ -96,19 +110,39 @@ class Transport:
         for number in itertools.count(1):
             try:
                 with self._answer(url, accept) as response:
-                    return consume(response)
+                    result = consume(response)
             except TemporaryFailureError as failure:
+                self._check_stopped()
+                if failure.grave and number >= _MOST_GRAVE:
+                    raise failure.grave from None
                 if number >= self.patience.attempts:
                     raise self._give_up(failure, url) from None
                 self._wait(number, failure.after)
+            else:
+                self._given_up[address(urlsplit(url))] = 0
+                return result
         raise AssertionError
 
     def check_pace(self, received: int, start: float) -> None:
         """Raise when the run was stopped or a download drips so slowly that it would never end."""
         self._check_stopped()
+        self._connections.extend()
         late = time.monotonic() - start - self.patience.timeout
         if late > 0 and received < late * self.patience.slowest:
             raise TemporaryFailureError(f"only {received} bytes came in {late + self.patience.timeout:.0f} s")
+
+    def body(self, response: HTTPResponse, limit: int, url: str) -> bytes:
+        """Return what an answer holds. Raises `FetchError` when it is more than `limit` bytes, or drips."""
+        announced, start, chunks, received = response.length, time.monotonic(), [], 0
+        while received != announced and (chunk := response.read1(_CHUNK)):
+            chunks.append(chunk)
+            received += len(chunk)
+            if received > limit:
+                raise FetchError(Problem(f"the answer is larger than {limit} bytes", shown(url)))
+            self.check_pace(received, start)
+        if announced is not None and received < announced:
+            raise TemporaryFailureError(f"the connection broke after {received} of {announced} bytes")
+        return b"".join(chunks)
 
     @contextmanager
     def _answer(self, url: str, accept: str) -> Iterator[HTTPResponse]:
@@ -146,8 +180,10 @@ class Transport:
         return TemporaryFailureError(f"no connection: {error.strerror or error}", unreachable=True)
 
     def _give_up(self, failure: TemporaryFailureError, url: str) -> FetchError:
-        if failure.unreachable:
-            self._down.add(address(urlsplit(url)))
+        host = address(urlsplit(url))
+        self._given_up[host] += 1
+        if failure.unreachable or self._given_up[host] >= _MOST_GIVEN_UP:
+            self._down.add(host)
         what = f"{failure} ({self.patience.attempts} attempts)"
         return FetchError(Problem(what, shown(url), fix="look at the network, then run again"))
 
@@ -201,6 +237,9 @@ def _redirected(url: str, target: str, origin: str) -> str:
     except ValueError:
         new = target
     fault = url_fault(new)
+    # Nobody but the user says who the user is: a redirect with a name in it may be meant to be mistaken for its end.
+    if not fault and "@" in urlsplit(new).netloc:
+        fault = "holds a user or a password"
     # A public index has no business on this machine's own services.
     if not fault and _leads_home(new) and not _leads_home(origin):
         fault = "is this machine"
