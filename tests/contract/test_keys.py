@@ -44,6 +44,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fingerprint]:
 
 def agents(of: str) -> list[str]:
     """Return the command lines of agents that run, or stop running within a moment."""
+    mine: list[str] = []
     for _ in range(20):
         found = subprocess.run(["pgrep", "-af", "gpg-agent"], capture_output=True, text=True, check=False).stdout
         mine = [line for line in found.splitlines() if of in line]

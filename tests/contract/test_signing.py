@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import tempfile
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.signing import make_key, signed_repository, signer_of, toy_rpm
+from typer.testing import CliRunner
 
 from elpack.builders import Repository
+from elpack.cli import app
 from elpack.errors import InstallError, SigningError
 from elpack.manifest import repodata_artefacts, repodata_files, write_json
 from elpack.openpgp import dearmour, read_signature
@@ -19,11 +22,14 @@ from elpack.steps.resign import results, sign_results
 from elpack.steps.sign import RememberingSigner
 from elpack.store import Store, StoredFile
 from elpack.tools.dnf import Dnf
+from elpack.tools.gpg import end_agent
 from elpack.tools.rpmsign import read_verdicts, verify_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from typer.testing import Result
 
     from elpack.steps.sign import Signer
 
@@ -184,11 +190,11 @@ def results_of(toys: list[Path], dist: Path, signer: Signer | None = None) -> Pa
     packages = Packages(tuple(toys[:1]), srpms=(), buildroot=tuple(toys[1:]))
     publish(packages, folder, About("shop", "shop", "shop for a test", folder.as_uri()), signer)
     kinds = {toys[0].name: "rpm", toys[1].name: "buildroot-rpm"}
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"kind": kinds[file.path.name], "name": file.path.name, "size": file.size, "sha256": file.sha256}
         for file in stored(toys)
     ]
-    manifest = {"release": "shop", "layout": "stack", "target": {"name": "el9", "arch": "x86_64"}}
+    manifest: dict[str, Any] = {"release": "shop", "layout": "stack", "target": {"name": "el9", "arch": "x86_64"}}
     write_json(
         folder / "manifest.json", {**manifest, "artefacts": entries + repodata_artefacts(repodata_files(folder))}
     )
@@ -273,6 +279,62 @@ def test_nothing_to_sign(tmp_path: Path) -> None:
     (tmp_path / "el9" / "x86_64" / "manifest.json").write_text('{"artefacts": 7}')
     with pytest.raises(SigningError, match="no manifest"):
         results(tmp_path)
+
+
+RELEASE = """
+[release]
+name = "shop"
+date = 2026-11-01
+packager = "A Packager <a@example.org>"
+[application]
+name = "shop"
+[first-party.shop]
+version = "1.0"
+[targets.el9]
+[signing]
+key = "{key}"
+also-trusted = ["{other}"]
+"""
+
+
+def test_the_commands(
+    old: Signer, new: Signer, toys: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = old.keyring.home
+    release = tmp_path / "elpack.toml"
+    release.write_text(RELEASE.format(key=old.key.fingerprint, other=new.key.fingerprint))
+    folder = results_of(toys, tmp_path / "dist")
+    with tempfile.TemporaryDirectory(prefix="elpack-test-", ignore_cleanup_errors=True) as short:
+        shutil.copytree(home, short, dirs_exist_ok=True)
+        monkeypatch.setenv("GNUPGHOME", short)
+
+        def elpack(*arguments: str) -> Result:
+            done = CliRunner().invoke(app, [*arguments, "--file", str(release)])
+            end_agent(short)
+            return done
+
+        keys = elpack("keys")
+        assert keys.exit_code == 0, keys.output
+        assert f"release                 {old.key.fingerprint}" in keys.stdout
+        assert f"trusted, too            {new.key.fingerprint}" in keys.stdout
+        assert "THROWAWAY" in keys.stdout
+        assert "THROWAWAY" in keys.stderr, "a key that was made just now is told loudly"
+        assert "THROWAWAY" not in elpack("keys").stderr
+        signed = elpack("sign")
+        assert signed.exit_code == 0, signed.output
+        both = signer_of(home, old.key.fingerprint, new.key.fingerprint)
+        assert (folder / "RPM-GPG-KEY-shop").read_text() == both.public_keys()
+        assert elpack("sign", "--metadata", "--target", "el9").exit_code == 0
+        assert elpack("sign", "--target", "el8").exit_code == 27
+        assert elpack("sign", "--key", "DEADBEEF").exit_code == 27
+        release.unlink()
+        assert elpack("sign").exit_code == 27
+        assert elpack("sign", "--key", new.key.fingerprint).exit_code == 0
+        assert (folder / "RPM-GPG-KEY-shop").read_text() == new.public_keys()
+        release.write_text(RELEASE.format(key="0" * 40, other=new.key.fingerprint))
+        refused = elpack("keys")
+        assert refused.exit_code == 27
+        assert "refused" in refused.stdout
 
 
 class Customer:
