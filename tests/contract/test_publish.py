@@ -37,6 +37,10 @@ REPOSITORY = Path(__file__).parents[2]
 THROWAWAY = "THROWAWAY snapshot key, never trust it <throwaway@elpack.invalid>"
 
 
+ONLY_FOLDER = pytest.mark.parametrize("site", ["folder"], indirect=True)
+ONLY_RSYNC = pytest.mark.parametrize("site", ["rsync"], indirect=True)
+
+
 @dataclass(frozen=True)
 class Keys:
     release: Signer
@@ -194,6 +198,7 @@ def test_who_read_the_metadata_before_the_flip_still_gets_those_packages(site: S
     assert "Unable to find a match: toy-2" in said.text
 
 
+@ONLY_FOLDER
 def test_metadata_that_an_earlier_repomd_names_are_there_after_the_flip(site: Site) -> None:
     site.publish("1")
     repodata = site.folder / "current/el9/x86_64/repo/repodata"
@@ -215,6 +220,7 @@ def test_the_same_again_does_nothing(site: Site) -> None:
     assert seen(site.folder) == before
 
 
+@ONLY_FOLDER
 def test_the_same_content_after_a_rollback_becomes_the_current_one_again(site: Site) -> None:
     site.publish("1")
     second = site.publish("2")
@@ -241,7 +247,11 @@ def test_files_are_readable_for_a_web_server_whatever_the_umask(site: Site) -> N
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
 
 
-@pytest.mark.parametrize("step", ["place", "add", "complement", "point"])
+@pytest.mark.parametrize(
+    ("site", "step"),
+    [("folder", "place"), ("folder", "add"), ("folder", "complement"), ("folder", "point"), ("rsync", "add")],
+    indirect=["site"],
+)
 def test_a_failure_leaves_what_was_served(site: Site, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     site.publish("1")
     first = site.publish("2")
@@ -293,8 +303,12 @@ def kill(site: Site, step: str, when: str, undo: str = "") -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "when"),
-    [("place", "after"), ("add", "before"), ("add", "after"), ("point", "before"), ("remove", "before")],
+    ("site", "step", "when"),
+    [
+        *(("folder", "place", "after"), ("folder", "add", "after"), ("folder", "remove", "before")),
+        *(("rsync", "add", "before"), ("rsync", "add", "after"), ("rsync", "remove", "before")),
+    ],
+    indirect=["site"],
 )
 def test_a_kill_leaves_the_old_one_or_the_new_one(site: Site, step: str, when: str) -> None:
     site.publish("1")
@@ -361,9 +375,8 @@ def test_somebody_who_flips_meanwhile_is_noticed(site: Site, monkeypatch: pytest
     assert "somebody else changed it meanwhile" in problem
 
 
+@ONLY_RSYNC
 def test_rsync_that_brings_other_bytes_is_noticed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not site.to.startswith("rsync"):
-        return
     from elpack.tools.rsync import Rsync
 
     put = Rsync.put
@@ -526,6 +539,7 @@ def test_foreign_files_and_links_at_the_target(site: Site) -> None:
     assert "snapshots: it is a symbolic link" in problem
 
 
+@ONLY_FOLDER
 def test_another_release_at_the_target(site: Site) -> None:
     site.publish("1")
     for record in site.folder.glob("releases/*/published.json"):
@@ -569,6 +583,7 @@ def test_another_content_under_the_same_name(local: Site) -> None:
 # rollback
 
 
+@ONLY_FOLDER
 def test_rollback_of_nothing_and_to_nothing(site: Site) -> None:
     site.factory.release()
     assert "no publication before the current one" in refused(site.roll_back)[0]
