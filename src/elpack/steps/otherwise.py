@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DAYS = 400
 """How far the clock is shifted: another day of the week, month and year."""
 
-_KEPT = ("PATH", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SUDO_UID", "ELPACK_DEBIAN_MIRROR")
+_KEPT = ("PATH", "PYTHONPATH", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SUDO_UID", "ELPACK_DEBIAN_MIRROR")
 _HOST = "elpack-rebuild-elsewhere"
 _ZONES = ("Pacific/Kiritimati", "America/St_Johns")
 _SEEDS = ("4711", "42")
