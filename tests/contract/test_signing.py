@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from elpack.builders import Repository
 from elpack.cli import app
 from elpack.errors import InstallError, SigningError
-from elpack.manifest import repodata_artefacts, repodata_files, write_json
+from elpack.manifest import file_artefacts, repodata_artefacts, repodata_files, write_json
 from elpack.openpgp import dearmour, read_signature
 from elpack.steps.repository import About, Packages, publish
 from elpack.steps.resign import results, sign_results
@@ -262,6 +262,27 @@ def test_only_what_the_manifest_lists_is_signed(old: Signer, toys: list[Path], t
         sign(tmp_path, old)
     assert {problem.where for problem in caught.value.problems} == {str(foreign), str(toy), str(folder / toys[1].name)}
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("kind", ["spec", "sbom", "provenance"])
+def test_other_files_are_what_the_manifest_lists(kind: str, old: Signer, toys: list[Path], tmp_path: Path) -> None:
+    folder = results_of(toys, tmp_path)
+    place = folder / ("specs" if kind == "spec" else kind)
+    place.mkdir(exist_ok=True)
+    (place / "toy").write_text("{}")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["artefacts"] += file_artefacts([place / "toy"])
+    write_json(folder / "manifest.json", manifest)
+    foreign, missing = place / "x.intoto.json", place / "toy"
+    foreign.write_text("{}")
+    missing.unlink()
+    with pytest.raises(SigningError) as caught:
+        sign(tmp_path, old)
+    assert {problem.where for problem in caught.value.problems} == {str(foreign), str(missing)}
+    foreign.unlink()
+    missing.write_text("{ }")
+    with pytest.raises(SigningError, match="not the file that the manifest lists"):
+        sign(tmp_path, old)
 
 
 def test_a_repo_file_with_lines_of_somebody_elses_is_refused(old: Signer, toys: list[Path], tmp_path: Path) -> None:

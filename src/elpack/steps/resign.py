@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from elpack.steps.sign import Signer
 
 _PLACES = ("repo", "debug", "srpms", "buildroot")
+_OTHERS = ("spec", "sbom", "provenance")
 _DAMAGED = "it was changed after it was built, or not copied whole"
 
 
@@ -71,7 +72,7 @@ def sign_results(
 def _sign(folder: Path, signer: Signer, *, metadata: bool) -> int:
     manifest = _read(folder / "manifest.json")
     problems = [*_stranger(folder, signer)] if metadata else []
-    problems += _differences(folder, manifest, signed=metadata)
+    problems += [*_differences(folder, manifest, signed=metadata), *_other_differences(folder, manifest)]
     if problems:
         raise SigningError(*problems)
     kept = [path.name for path in folder.iterdir() if path.is_dir() and path.name not in {*_PLACES, PROVENANCE}]
@@ -124,6 +125,21 @@ def _differences(folder: Path, manifest: Mapping[str, Any], *, signed: bool) -> 
             yield Problem("it is not the file that the manifest lists", str(path), _DAMAGED, "copy it again, or build")
     for name in sorted(known.keys() - seen):
         yield Problem("it is missing", where=str(folder / name), why=_DAMAGED, fix="copy it again, or build")
+
+
+def _other_differences(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield which specs, bills of materials and statements are not as the manifest says; statements are signed, too."""
+    listed = {entry["name"]: entry for entry in manifest["artefacts"] if entry["kind"] in _OTHERS}
+    paths = {(f"specs/{name}" if entry["kind"] == "spec" else name): entry for name, entry in listed.items()}
+    for name, entry in sorted(paths.items()):
+        path = folder / name
+        if not path.is_file():
+            yield Problem("it is missing", where=str(path), why=_DAMAGED, fix="copy it again, or build")
+        elif _digest(path) != entry["sha256"]:
+            yield Problem("it is not the file that the manifest lists", str(path), _DAMAGED, "copy it again, or build")
+    for path in sorted(path for place in ("specs", "sbom", PROVENANCE) for path in (folder / place).glob("*")):
+        if str(path.relative_to(folder)) not in paths:
+            yield Problem("the manifest does not list it", where=str(path), why="it was put there by somebody else")
 
 
 def _stranger(folder: Path, signer: Signer) -> Iterator[Problem]:
