@@ -73,6 +73,18 @@ foreign *options:
 rebuild *options:
     pytest -m rebuild -s {{ options }}
 
+# Hostile input: every case, and real builds of many of them
+hostile *options:
+    pytest tests/hostile {{ options }}
+
+# Fuzz all that reads what comes from outside, for so many seconds in all: `just fuzz 600`, `just fuzz 60 uv-lock`
+fuzz seconds *targets:
+    python -m tests.fuzz {{ seconds }} {{ targets }}
+
+# The same texts given to other tools from PyPI, installed below a folder; what each of them executes
+hostile-peers folder *tools:
+    python -m tests.hostile.peers {{ folder }} {{ tools }}
+
 # Lint and check the format
 lint:
     ruff check .

@@ -324,6 +324,8 @@ def test_redirects_are_followed_without_the_credentials(server: Server, other: S
         ("ftp://127.0.0.1/x", "which is not fetched over ftp:, only over https:"),
         ("http://example.org/x?token=1", "http://example.org/x, which is not fetched over http:, only over https:"),
         ("https://[", "which is no URL"),
+        ("https://pypi.org@files.example/x", "which holds a user or a password"),
+        ("https://me:s3cret@files.example/x", "https://files.example/x, which holds a user or a password"),
     ],
 )
 def test_redirects_to_elsewhere_are_refused(server: Server, tmp_path: Path, target: str, reason: str) -> None:

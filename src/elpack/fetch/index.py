@@ -10,7 +10,8 @@ from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from elpack import strict
 from elpack.errors import FetchError, HashMismatchError, Problem
-from elpack.fetch.transport import TemporaryFailureError, Transport, shown
+from elpack.fetch.transport import Transport, shown
+from elpack.lockfile import uploaded_at
 from elpack.model import RemoteFile, Sha256
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def fetch_simple(index_url: str, name: NormalizedName, *, patience: Patience | N
     """
     url = f"{index_url.rstrip('/')}/{name}/"
     with Transport(patience) as transport:
-        body = transport.get(url, lambda response: _read(url, response), accept=_JSON)
+        body = transport.get(url, lambda response: _read(url, response, transport), accept=_JSON)
     try:
         files = strict.json_value(body)["files"]
         return [found for entry in files if (found := _remote_file(url, entry))]
@@ -67,7 +68,7 @@ def find_sdist(
     )
 
 
-def _read(url: str, response: HTTPResponse) -> bytes:
+def _read(url: str, response: HTTPResponse, transport: Transport) -> bytes:
     kind = response.headers.get_content_type()
     if kind != _JSON:
         raise FetchError(
@@ -78,13 +79,7 @@ def _read(url: str, response: HTTPResponse) -> bytes:
                 fix="name an index whose simple API answers in JSON, such as https://pypi.org/simple",
             )
         )
-    announced = response.length
-    body = response.read(_LARGEST)
-    if announced is not None and len(body) < min(announced, _LARGEST):
-        raise TemporaryFailureError(f"the connection broke after {len(body)} of {announced} bytes")
-    if len(body) == _LARGEST:
-        raise FetchError(Problem(f"the index's answer is larger than {_LARGEST} bytes", shown(url)))
-    return body
+    return transport.body(response, _LARGEST, url)
 
 
 def _remote_file(page: str, entry: Mapping[str, Any]) -> RemoteFile | None:
@@ -95,13 +90,22 @@ def _remote_file(page: str, entry: Mapping[str, Any]) -> RemoteFile | None:
         filename=str(entry["filename"]),
         url=urljoin(page, str(entry["url"])),
         sha256=Sha256(str(digest).lower()),
-        size=entry.get("size"),
+        size=_size(entry.get("size")),
         uploaded=_epoch(entry.get("upload-time")),
     )
 
 
+def _size(value: object) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(f"{value!r} is no size of a file")
+    return value
+
+
 def _epoch(text: str | None) -> int | None:
-    return int(dt.datetime.fromisoformat(text).timestamp()) if text else None
+    if not text:
+        return None
+    moment = dt.datetime.fromisoformat(text)
+    return uploaded_at(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
 
 
 def _is_sdist(file: RemoteFile, name: NormalizedName, version: Version) -> bool:

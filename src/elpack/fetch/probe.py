@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from elpack.errors import FetchError, Problem
-from elpack.fetch.transport import Patience, Transport, shown
-
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
+from elpack.errors import FetchError
+from elpack.fetch.transport import Patience, Transport
 
 _ONE_SHORT_TRY = Patience(attempts=1, timeout=5.0)
 _LIMIT = 1_000_000
@@ -25,11 +20,5 @@ def answers(url: str) -> bool:
 
 def content(url: str) -> bytes:
     """Return a small file, such as a repository's repomd.xml. Raises `FetchError`, also when it is over 1 MB."""
-
-    def read(response: HTTPResponse) -> bytes:
-        data = response.read(_LIMIT + 1)
-        if len(data) > _LIMIT:
-            raise FetchError(Problem("the answer is over 1 MB", shown(url)))
-        return data
-
-    return Transport(Patience()).get(url, read)
+    transport = Transport(Patience())
+    return transport.get(url, lambda response: transport.body(response, _LIMIT, url))
