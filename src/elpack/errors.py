@@ -196,6 +196,11 @@ class InterruptedRunError(ElpackError):
     title = "interrupted"
 
 
+def says_full(text: str) -> bool:
+    """Tell whether a program says that the disk, or its user's share of it, is full."""
+    return any(sign in text for sign in ("No space left on device", "Disk quota exceeded"))
+
+
 def from_os(error: OSError, full: str = "") -> ElpackError | None:
     """Return what an error of the operating system means to the user, None where only a developer knows.
 

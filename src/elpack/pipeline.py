@@ -19,7 +19,7 @@ from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
 from elpack.run import run
 from elpack.steps.alone import alone
-from elpack.steps.base import Base, base, choose_target
+from elpack.steps.base import Base, base, choose_target, drop_damaged
 from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
 from elpack.steps.describe import describe
@@ -198,12 +198,16 @@ def _plan(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _base(session: Session, say: Callable[[str], None]) -> None:
-    session.base = base(session.target, session.workspace, say, offline=session.options.offline)
+    session.base = base(
+        session.target, session.workspace, say, offline=session.options.offline, notice=session.screen.notice
+    )
     say(session.target.title)
 
 
 def _build(session: Session, say: Callable[[str], None]) -> None:
     build = make_build(session)
+    if len(make_build(session).predict()) < len(session.plan.packages):
+        drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
     with session.screen.building(session.plan) as watcher:
         build.watcher = watcher
         session.results = build.run()
@@ -265,6 +269,7 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
         say("nothing to do: this very set was installed and smoke-tested before; `elpack smoke` does it again")
         return
     passed.unlink(missing_ok=True)
+    drop_damaged(session.workspace.bases("roots"), session.screen.notice)
     session.install, session.smoke = installed_root(
         session.project.release,
         session.plan,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from elpack.errors import CommandError, Problem, ToolMissingError
+from elpack.errors import CommandError, DiskFullError, Problem, ToolMissingError, says_full
 from elpack.leftovers import end_holders
 from elpack.supervise import LOG, Pump
 
@@ -69,10 +69,14 @@ class Completed:
     ended: str = ""
 
     def check(self) -> Completed:
-        """Return self, or raise `CommandError` with the last lines of what the command said."""
+        """Return self, or raise `CommandError` with the last lines of what the command said.
+
+        Raises `DiskFullError` when it said that.
+        """
         if self.returncode == 0:
             return self
-        raise CommandError(
+        kind = DiskFullError if says_full(self.tail()) else CommandError
+        raise kind(
             Problem(
                 what=f"{self.command.argv[0]} ended with {self.returncode}\n{self.tail()}",
                 where=str(self.command.log or ""),

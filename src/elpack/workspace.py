@@ -64,6 +64,11 @@ class Workspace:
         """Held by the one run that may change the work folder and the results, with its process id inside."""
         return self.work / "run.lock"
 
+    def bases(self, user: str) -> list[Path]:
+        """Return the finished base roots of who uses them: bwrap, for builds, or roots, for installations."""
+        found = sorted((self.work / user / "bases").glob("*"))
+        return [path for path in found if path.is_dir() and not path.name.startswith(".") and path.suffix != ".partial"]
+
     def output(self, target: Target) -> Path:
         """Return the folder with one target's results: repository, source RPMs, specs, logs, manifest."""
         return self.dist / target.name / target.arch

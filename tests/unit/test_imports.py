@@ -58,6 +58,7 @@ EFFECTS = (
     "supervise",
     "leftovers",
     "atomic",
+    "intact",
     "fetch",
     "store",
     "archives",

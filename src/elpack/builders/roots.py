@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from elpack.builders.disk import mount_disk
 from elpack.builders.environment import GROUP, UID, USER
 from elpack.builders.limits import remove_recorded
+from elpack.intact import remember
 from elpack.run import Command, run
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Roots:
                 self.dnf.install(partial, self.packages, root.with_suffix(".log"), where="the base root")
                 if self.build_user:
                     _add_build_user(partial)
+                remember(partial, root)
                 partial.rename(root)
         return root
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from elpack.builders import Repository
 from elpack.errors import ConfigError, FetchError, Problem
 from elpack.fetch.probe import answers, content
+from elpack.intact import is_intact, remember
+from elpack.steps.alone import remove
 from elpack.steps.standin import build_standin, standin_folder
 from elpack.targets import resolve_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from elpack.config import Release
     from elpack.model import Target
@@ -72,11 +75,23 @@ def _repomd(url: str) -> str:
 
 
 def base(
-    target: Target, workspace: Workspace, progress: Callable[[str], None] | None = None, *, offline: bool = False
+    target: Target,
+    workspace: Workspace,
+    progress: Callable[[str], None] | None = None,
+    *,
+    offline: bool = False,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> Base:
-    """Return the target's repositories, making the stand-in's if need be. Raises `FetchError` for a real EL offline."""
+    """Return the target's repositories, making the stand-in's if need be, or if it was damaged, which is told.
+
+    Raises `FetchError` for a real EL offline.
+    """
     if target.standin:
+        folder = standin_folder(target, workspace.work / "standin")
+        drop_damaged([folder], notice)
         folder = build_standin(target, workspace.work / "standin", progress=progress)
+        if not is_intact(folder):
+            remember(folder)  # it was made just now
         repomd = (folder / "repodata" / "repomd.xml").read_bytes()
         return Base((Repository("standin", str(folder)),), hashlib.sha256(repomd).hexdigest())
     if offline:
@@ -87,6 +102,14 @@ def base(
     for repository in repositories:
         whole.update(content(_repomd(repository.location)))
     return Base(repositories, whole.hexdigest())
+
+
+def drop_damaged(folders: Iterable[Path], notice: Callable[[str], None]) -> None:
+    """Remove those folders that are not as they were when they were finished: they are made again."""
+    for folder in folders:
+        if folder.is_dir() and not is_intact(folder):
+            notice(f"{folder}: was damaged, and is made again")
+            remove(folder)
 
 
 def existing_base(target: Target, workspace: Workspace) -> str:

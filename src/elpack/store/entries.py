@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _CHUNK = 1 << 20
 _KEY = re.compile(r"[0-9a-f]{16,128}")
 _INDEX = "entry.json"
 _FORMAT = 1
+_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class Store:
             files = tuple(
                 StoredFile(folder / file["name"], int(file["size"]), Sha256(file["sha256"])) for file in record["files"]
             )
+            if _digest(record) != record.get("digest", _digest(record)):
+                return None, f"{_INDEX} is not as it was written"
             if record["format"] != _FORMAT or record["key"] != key:
                 return None, f"{_INDEX} is of another form or another entry"
             return Entry(key, files, record["info"]), ""
@@ -196,7 +200,7 @@ class Store:
             "info": info,
         }
         with (staged / _INDEX).open("x", encoding="utf-8") as file:
-            json.dump(record, file, indent=1, sort_keys=True)
+            json.dump({**record, "digest": _digest(record)}, file, indent=1, sort_keys=True)
             file.flush()
             os.fsync(file.fileno())
         staged.chmod(0o755)
@@ -221,13 +225,23 @@ def _damage(entry: Entry) -> str:
     for file in entry.files:
         try:
             with file.path.open("rb") as content:
-                if os.fstat(content.fileno()).st_size != file.size:
+                found = os.fstat(content.fileno())
+                if found.st_size != file.size:
                     return f"{file.path.name} has another size than recorded"
                 if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
                     return f"{file.path.name} has another digest than recorded"
+                if stat.S_IMODE(found.st_mode) != _MODE:
+                    # results are linked to it, and a server could not read them
+                    os.fchmod(content.fileno(), _MODE)
         except OSError as error:
             return f"{file.path.name} cannot be read: {error.strerror}"
     return ""
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """Return the digest of what a record says; its own is not part of that. Older records have none."""
+    said = {key: value for key, value in record.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _copy(source: Path, target: Path) -> StoredFile:
@@ -238,6 +252,7 @@ def _copy(source: Path, target: Path) -> StoredFile:
             digest.update(chunk)
             size += len(chunk)
         writer.flush()
+        os.fchmod(writer.fileno(), _MODE)
         os.fsync(writer.fileno())
     return StoredFile(target, size, Sha256(digest.hexdigest()))
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from elpack.errors import Problem, RepositoryError
+from elpack.errors import DiskFullError, Problem, RepositoryError, says_full
 from elpack.run import Command, run
 from elpack.tools.rpm import build_times
 
@@ -35,7 +35,8 @@ def create_repository(folder: Path, runner: Runner = run) -> None:
     )
     done = runner(Command(argv))
     if done.returncode != 0:
-        raise RepositoryError(Problem(f"createrepo_c ended with {done.returncode}\n{done.tail()}", where=str(folder)))
+        kind = DiskFullError if says_full(done.tail()) else RepositoryError
+        raise kind(Problem(f"createrepo_c ended with {done.returncode}\n{done.tail()}", where=str(folder)))
 
 
 def settle_times(folder: Path, runner: Runner = run) -> None:
