@@ -420,7 +420,7 @@ _SECTION = re.compile(
 # of a service's user, in %pre; it holds nothing that a shell reads
 _TITLE = re.compile(r" -c '[\w .,/()+@=-]*'")
 _PROSE = ("%description", "%changelog")
-_PROSE_TAGS = ("Summary:", "URL:", "License:")
+_PROSE_TAGS = ("summary:", "url:", "license:", "vendor:", "packager:")
 
 
 def active(parsed: str) -> Iterator[tuple[str, str]]:
@@ -431,7 +431,7 @@ def active(parsed: str) -> Iterator[tuple[str, str]]:
             section = match[0]
         elif line.startswith("Name:"):
             section = "preamble"
-        prose = section in _PROSE or (section == "preamble" and line.startswith(_PROSE_TAGS))
+        prose = section in _PROSE or (section == "preamble" and line.lower().startswith(_PROSE_TAGS))
         if not prose and not line.startswith("#"):
             yield section, _TITLE.sub("", line)
 

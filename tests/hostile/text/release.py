@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.hostile.corpus import EVIL, INFO, LIBRARY, LOCK, RELEASE, Case, Project, wheel
 from tests.hostile.text.metadata import PLAN, core, in_layout
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONFIG = 10
-SERVICE = {
+SERVICE: dict[str, Any] = {
     "name": "app",
     "description": "The application",
     "user": "app",
