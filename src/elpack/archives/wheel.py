@@ -176,6 +176,8 @@ class _Wheel:
         return purelib == "true"
 
     def _entry_points(self) -> dict[str, tuple[EntryPoint, ...]]:
+        if f"{self._info}/INSTALLER" in self._members:
+            self._refusals.add("is written by installers alone, and is in the wheel", f"{self._info}/INSTALLER")
         if f"{self._info}/entry_points.txt" not in self._members:
             return {}
         return parse_entry_points(self._text("entry_points.txt"), f"{self._info}/entry_points.txt", self._refusals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem
@@ -44,6 +45,20 @@ def place_of_the_system(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
             yield _problem(package, path, "runs at the start of every program in this Python")
 
 
+def place_taken_twice(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
+    """A wheel that puts two files at one place: by two of its schemes, or a script beside a command of that name.
+
+    No installer takes it. Package another version.
+    """
+    for package in plan.packages:
+        if package.sources and package.role not in (Role.MACROS, Role.RUNTIME, Role.BUNDLE):
+            facts = inputs.facts[package.sources[0].sha256]
+            counted = Counter(installed_paths(package, facts, plan.target.python))
+            for path in sorted(path for path, count in counted.items() if count > 1):
+                where = f"{package.dist} {package.upstream_version}"
+                yield Problem(f"two files would be {path}", where, fix="take another version of it")
+
+
 def _owned(plan: Plan, inputs: Inputs, *, private: bool) -> Iterator[tuple[Package, str]]:
     """Yield what dists that customers get will own below the prefix, by its path there."""
     for package in plan.packages:
@@ -66,4 +81,4 @@ def _problem(package: Package, path: str, what: str) -> Problem:
     )
 
 
-PLACE_RULES = (place_of_the_prefix, place_of_the_system)
+PLACE_RULES = (place_of_the_prefix, place_of_the_system, place_taken_twice)

@@ -379,11 +379,19 @@ def contents() -> Iterator[Case]:
         "machine code of another architecture",
         {"lib/x.so": b"\x7fELF\x02\x01\x01" + bytes(9) + b"\3\0\xb7\0" + bytes(44)},
     )
-    yield holds(
-        "direct-url",
-        "a note that it came from elsewhere",
-        {f"{INFO}/direct_url.json": b'{"url": "https://u:pwned@h"}', f"{INFO}/INSTALLER": b"pwned"},
-    )
+    noted = {f"{INFO}/direct_url.json": b'{"url": "https://u:pwned@h"}', f"{INFO}/REQUESTED": b""}
+    yield holds("direct-url", "a note that it came from elsewhere", noted)
+    yield holds("installer", "a note of who installed it", {f"{INFO}/INSTALLER": b"pwned"}, "installers alone", ARCHIVE)
+    twice = "two files would be"
+    yield _case("content/scheme-twice", "one place by two schemes", _two(f"{data}/purelib/lib.py"), twice, PLAN)
+    yield _case("content/command-twice", "a script and a command", _two(f"{data}/scripts/lib"), twice, PLAN)
+    yield _case("content/command-own", "a command of its own", _two("lib/x"), code=0)
+
+
+def _two(path: str) -> bytes:
+    """Return a wheel with a command, and a file at a path."""
+    points = Entry(f"{INFO}/entry_points.txt", b"[console_scripts]\nlib = lib:main\n")
+    return wheel_of(points, Entry(path, EVIL))
 
 
 def _tar() -> bytes:
