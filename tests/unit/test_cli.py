@@ -424,9 +424,8 @@ def test_missing_tools_are_told_before_anything_is_done(tmp_path: Path, monkeypa
     out = StringIO()
     with pytest.raises(errors.ToolMissingError) as refusal:
         carry_out(session(tmp_path, Terminal(Console(file=out))), "install")
-    assert {problem.what for problem in refusal.value.problems} == {
-        f"{tool} is not installed" for tool in ("bwrap", "createrepo_c", "dnf", "rpm")
-    }
+    tools = {"bwrap", "createrepo_c", "dnf", "rpm", "gpg", "gpg-agent", "gpgconf", "rpmsign", "rpmkeys"}
+    assert {problem.what for problem in refusal.value.problems} == {f"{tool} is not installed" for tool in tools}
     assert out.getvalue() == ""
 
 
