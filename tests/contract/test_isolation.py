@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,12 @@ import pytest
 from elpack.builders import BuildJob, Repository
 from elpack.builders.bwrap import BwrapBuilder
 from elpack.builders.environment import UID
-from elpack.errors import BuildError
+from elpack.config_builds import Limits
+from elpack.errors import BuildError, BuildLockError
+from elpack.run import run
+from elpack.smoke import Session, SmokeStep
+from elpack.steps.lock_sandbox import LockSandbox
+from elpack.steps.smoke import smoke_root
 from elpack.steps.standin import build_standin
 from elpack.targets import TargetChoice, resolve_target
 
@@ -348,3 +354,104 @@ def test_the_next_build_sees_nothing_of_the_one_before(
     assert host.secret not in look.log.read_text()
     assert "0x" not in look.log.read_text().partition("shmid")[2].partition("\n+")[0]
     assert {path: path.lstat().st_mtime_ns for path in base.rglob("*")} == before
+
+
+BACKEND = """
+import attacker
+
+def get_requires_for_build_wheel(config=None):
+    attacker.main("settings.json")
+    return []
+"""
+
+
+def test_a_backend_asked_for_requirements_gets_nothing(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = LockSandbox.here(run, tmp_path / "lock", os.environ)
+    folder, tree, sdist = sandbox.folder(), tmp_path / "hostile-1.0", tmp_path / "hostile-1.0.tar.gz"
+    tree.mkdir()
+    (tree / "backend.py").write_text(BACKEND)
+    settings = {**host.settings, "skip": ["/usr", "/lib", "/lib64", "/bin", "/sbin", sys.base_prefix]}
+    (tree / "settings.json").write_text(json.dumps(settings))
+    shutil.copyfile(ATTACKER, tree / "attacker.py")
+    with tarfile.open(sdist, "w:gz") as archive:
+        archive.add(tree, tree.name)
+    assert sandbox.uv_run(folder, "venv", "venv", "--offline", "--python", sandbox.python).returncode == 0
+    question = {
+        "folder": tree.name,
+        "backend": "backend",
+        "backend_path": ["."],
+        "hook": "get_requires_for_build_wheel",
+    }
+    result, answer = sandbox.ask(folder, sdist, json.dumps(question))
+    assert answer == "[]", result.stderr
+    # to itself it is root; what that is worth is what the other attempts tell
+    assert [line for line in got(result.stdout) if not line.startswith("GOT become_root")] == []
+    assert host.heard == []
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("while True: print('x' * 10**6)", "printed more than 16M"),
+        ("held = [bytearray(1 << 20) for _ in range(1 << 20)]", "wanted more memory"),
+        ("import os\n    while True: os.fork()", "wanted more than 4096 processes"),
+        ("import os, time\n    os.posix_fallocate(os.open('/answer/x', 65), 0, 5 << 30)", ""),
+    ],
+    ids=["log", "memory", "processes", "disk"],
+)
+def test_a_greedy_backend_is_ended(
+    tmp_path: Path, host: Host, code: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "elpack.steps.lock_sandbox._LIMITS", Limits(memory=400 << 20, disk=4 << 30, log=16 << 20, time=60)
+    )
+    sandbox = LockSandbox.here(run, tmp_path / "lock", os.environ)
+    folder, tree, sdist = sandbox.folder(), tmp_path / "greedy-1.0", tmp_path / "greedy-1.0.tar.gz"
+    tree.mkdir()
+    (tree / "backend.py").write_text(f"def get_requires_for_build_wheel(config=None):\n    {code}\n    return []\n")
+    with tarfile.open(sdist, "w:gz") as archive:
+        archive.add(tree, tree.name)
+    sandbox.uv_run(folder, "venv", "venv", "--offline", "--python", sandbox.python)
+    question = {
+        "folder": tree.name,
+        "backend": "backend",
+        "backend_path": ["."],
+        "hook": "get_requires_for_build_wheel",
+    }
+    if limit:
+        with pytest.raises(BuildLockError, match=limit):
+            sandbox.ask(folder, sdist, json.dumps(question))
+    else:
+        assert sandbox.ask(folder, sdist, json.dumps(question))[1] == ""
+    assert list((tmp_path / "lock").glob("*.groups")) == []
+
+
+def test_a_hostile_program_in_the_smoke_test_gets_nothing(
+    builder: BwrapBuilder, hostile: Callable[..., BuildJob], host: Host, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    shutil.copyfile(ATTACKER, files / "attacker.py")
+    (files / "settings.json").write_text(json.dumps(host.settings))
+    inside = "/run/elpack/files"
+    step = SmokeStep(
+        "attack", run=("/usr/bin/python3.11", f"{inside}/attacker.py", f"{inside}/settings.json"), timeout=60
+    )
+    roots = builder.roots()
+    with roots.clean_root() as root:
+        roots.dnf.install(root.path, ("python3.11",), tmp_path / "dnf.log")
+        smoke_root(
+            root.path,
+            Session((step,)),
+            interpreter="/usr/bin/python3.11",
+            files=files,
+            logs=tmp_path / "logs",
+            runner=run,
+        )
+    # the driver is root of the sandbox, without the capabilities that would make it more
+    expected = ("GOT log_file",)
+    log = (tmp_path / "logs" / "01-attack.log").read_text(errors="replace").replace("\0", "")
+    assert [line for line in got(log) if not line.startswith(expected)] == []
+    assert host.heard == []

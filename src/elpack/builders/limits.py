@@ -87,7 +87,7 @@ class Mechanism:
         group = self.groups.make(name, memory, processes)
         words = () if self.groups.pids else (f"--nproc={processes}",)
         words += () if self.groups.memory else (f"--data={memory}",)
-        return group, (*_entering(group.entrances), *(("prlimit", *words, "--") if words else ()))
+        return group, (*_entering(group.entrances), *(("prlimit", *words) if words else ()))
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ def remove_recorded(record: Path) -> None:
 def rlimits(file_bytes: int) -> tuple[str, ...]:
     """Return the words that begin a command whose processes each get these limits; no core is dumped."""
     files = min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    return ("prlimit", "--core=0", f"--nofile={files}", f"--fsize={file_bytes}", "--")
+    return ("prlimit", "--core=0", f"--nofile={files}", f"--fsize={file_bytes}")
 
 
 def memory_of(limits: Limits, mechanism: Mechanism) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from rich.table import Table
 
+from elpack.builders.limits import Mechanism
 from elpack.pipeline import PIPELINE, need_tools
 
 
@@ -25,6 +27,11 @@ def doctor_table() -> Table:
         table.add_row(tool, ", ".join(steps), shutil.which(tool) or "[red]missing[/]")
     table.add_row("rsync", "publish (to other hosts)", shutil.which("rsync") or "[dim]not installed, not needed[/]")
     table.add_row("mock", "build (instead of bwrap)", shutil.which("mock") or "[dim]not installed, not needed[/]")
+    table.add_row("limits of builds", "build, lock, smoke", str(Mechanism.here()))
+    loop = (
+        "a file system of their own" if Path("/dev/loop-control").exists() else "measured now and then: no loop devices"
+    )
+    table.add_row("disk of builds", "build", loop)
     table.add_row("root", "base, build, install", "yes" if os.geteuid() == 0 else "[red]no: use sudo[/]")
     return table
 

@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from elpack.builders.limits import remove_recorded
 from elpack.builders.roots import sweep
 from elpack.run import marked, run
 from elpack.store.lock import held, held_folder
@@ -56,6 +57,8 @@ def remove(path: Path) -> None:
 def _tidy(work: Path, runner: Runner) -> None:
     for live in work.glob("*/live"):
         sweep(live, runner)
+    for record in work.glob("*/*.groups"):
+        remove_recorded(record)
     for path in (*work.glob(f"{DOOMED}*"), *(work / name for name in _SCRATCH)):
         shutil.rmtree(path, ignore_errors=True)
     for path in work.glob("sdists/*/*"):

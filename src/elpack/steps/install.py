@@ -137,6 +137,8 @@ def _smoke(  # noqa: PLR0917 - the caller's own values, once
         logs=logs / "smoke",
         runner=runner,
         progress=progress,
+        limits=release.builds.limits,
+        record=root.record,
     )
 
 

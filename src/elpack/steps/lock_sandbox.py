@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement
 
 from elpack import strict
+from elpack.builders.disk import Measure
+from elpack.builders.limits import Fence, Mechanism, fence_name, met
+from elpack.builders.sandbox import filtered
+from elpack.builders.seccomp import filter_file
+from elpack.config_builds import Limits
 from elpack.errors import BuildLockError, Problem
 from elpack.run import Command
 
@@ -33,7 +38,7 @@ _SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/lib32", "/usr")
 _NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/pki", "/etc/ca-certificates")
 _BUILD_BYTES = 1 << 30
 _MOST_BYTES = 1 << 24
-_TIMEOUT = 900.0
+_LIMITS = Limits(disk=4 << 30, log=_MOST_BYTES, time=900)
 _MOST_ANSWERS = 200
 
 
@@ -102,14 +107,29 @@ class LockSandbox:
         visible += [passed[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in passed]
         visible += [] if sys.base_prefix.startswith("/usr") else [sys.base_prefix]
         command = (
-            *("bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
+            *filtered(filter_file(self.work)),
+            *("--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
             *(("--share-net",) if network else ()),
             *(word for path in visible for word in ("--ro-bind-try", path, path)),
-            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108
+            # to the kernel we are who made the sandbox, and root may write its settings without any capability
+            *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"),
+            *("--size", str(_BUILD_BYTES), "--tmpfs", "/tmp", "--size", str(_BUILD_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108
             *binds,
             *("--chdir", "/task", "--", *argv),
         )
-        return self.runner(Command(command, cwd=folder, env=_environment(passed), timeout=_TIMEOUT))
+        return self._within_limits(Command(command, cwd=folder, env=_environment(passed)))
+
+    def _within_limits(self, command: Command) -> Completed:
+        descriptor, record = tempfile.mkstemp(suffix=".groups", dir=self.work)
+        os.close(descriptor)
+        measure = Measure((self.work,), _LIMITS.disk)
+        fence = Fence(_LIMITS, fence_name(Path(record)), Path(record), Mechanism.here(), measure)
+        with fence.around(command) as enclosed:
+            result = self.runner(enclosed)
+        if result.ended:
+            problem = met(result.ended, _LIMITS, command.argv[-1], result.tail(4))
+            raise BuildLockError(replace(problem, fix="package another version, or report it to its maintainers"))
+        return result
 
 
 def read_left(path: Path) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from elpack.errors import CommandError, Problem, SmokeError
+from elpack.builders.disk import Measure
+from elpack.builders.limits import Fence, Mechanism, fence_name, memory_of, met
+from elpack.builders.sandbox import filtered
+from elpack.builders.seccomp import filter_file
+from elpack.config_builds import Limits
+from elpack.errors import Problem, SmokeError
 from elpack.run import Command, tail
 from elpack.smoke import WORK
 
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from elpack.smoke import Session
 
 _SPARE_SECONDS = 60
+_LOGS_BYTES = 1 << 30
+_FILE_BYTES = 4 << 30
 _CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "FOWNER", "DAC_OVERRIDE")
 _DRIVER = "smoke_driver.py"
 
@@ -54,23 +61,30 @@ def smoke_root(
     logs: Path,
     runner: Runner,
     progress: Callable[[str], None] = lambda _: None,
+    limits: Limits | None = None,
+    record: Path | None = None,
 ) -> SmokeReport:
     """Take a session's steps in the root, as unprivileged users; the root itself stays as it is.
 
     `interpreter` is a Python inside the root, `files` the folder that steps see as ``{files}``. `logs` is emptied, then
-    holds session, report and a log per step. `progress` hears one line before and one after. Needs root.
+    holds session, report and a log per step. `progress` hears one line before and one after. `limits` are those of
+    a build, but for the time, which the session itself says; `record`: see `Fence`. Needs root.
 
     Raises `SmokeError` with every step that failed, or when the session itself did not come to its end.
     """
     progress(f"smoke test: {len(session.steps)} steps")
     _prepare(logs, session, files)
-    command = Command(
-        argv=sandbox(root, interpreter, logs), log=logs / "session.log", timeout=session.seconds + _SPARE_SECONDS
-    )
-    try:
-        done = runner(command)
-    except CommandError as error:
-        raise SmokeError(_aborted(command, logs, "it did not come to its end in time")) from error
+    limits = replace(limits or Limits(), disk=_FILE_BYTES, time=session.seconds + _SPARE_SECONDS)
+    mechanism = Mechanism.here()
+    size, seccomp = memory_of(limits, mechanism) // 2, filter_file(logs)
+    command = Command(argv=sandbox(root, interpreter, logs, seccomp, size), log=logs / "session.log")
+    fence = Fence(limits, fence_name(logs), record or logs / "session.groups", mechanism, Measure((logs,), _LOGS_BYTES))
+    with fence.around(command) as enclosed:
+        done = runner(enclosed)
+    if done.ended == "time":
+        raise SmokeError(_aborted(command, logs, "it did not come to its end in time"))
+    if done.ended:
+        raise SmokeError(met(done.ended, limits, str(logs), "the smoke test was cut short"))
     results = tuple(_results(logs))
     if len(results) < len(session.steps):
         raise SmokeError(_aborted(command, logs, f"it ended with {done.returncode} after {len(results)} steps"))
@@ -81,17 +95,19 @@ def smoke_root(
     return SmokeReport(results, done.seconds, str(command))
 
 
-def sandbox(root: Path, interpreter: str, logs: Path) -> tuple[str, ...]:
-    """Return the command that runs the driver in the root.
+def sandbox(root: Path, interpreter: str, logs: Path, seccomp: Path | None = None, size: int = 0) -> tuple[str, ...]:
+    """Return the command that runs the driver in the root; `size`: of each folder in memory, half of it if it is 0.
 
     All namespaces are new, so there is only loopback, and nothing outlives the session. The user namespace alone is
     not: the driver changes to real, unprivileged user ids, for which it keeps the few capabilities that this takes.
     """
-    argv = ["bwrap", "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc"]
-    for folder in ("/tmp", "/var/tmp"):  # noqa: S108 - of the sandbox
-        argv += ["--perms", "1777", "--tmpfs", folder]
+    argv = [*filtered(seccomp), "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc"]
+    argv += ["--ro-bind", "/proc/sys", "/proc/sys"]
+    limit = ["--size", str(size)] if size else []
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - of the sandbox
+        argv += ["--perms", "1777", *limit, "--tmpfs", folder]
     for folder in ("/run", "/home", "/root", "/var/lib", "/var/log"):
-        argv += ["--perms", "0755", "--tmpfs", folder]
+        argv += ["--perms", "0755", *limit, "--tmpfs", folder]
     argv += ["--bind", str(logs), WORK]
     argv += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     argv += ["--die-with-parent", "--new-session", "--clearenv", "--chdir", "/"]
