@@ -51,7 +51,7 @@ clean *options:
 
 # Every test but the integration lane
 test *options:
-    pytest -m "not integration and not foreign and not rebuild" {{ options }}
+    pytest -m "not integration and not foreign and not rebuild and not faults" {{ options }}
 
 # Only the tests that need no tools
 test-unit *options:
@@ -84,6 +84,10 @@ fuzz seconds *targets:
 # The same texts given to other tools from PyPI, installed below a folder; what each of them executes
 hostile-peers folder *tools:
     python -m tests.hostile.peers {{ folder }} {{ tools }}
+
+# Kill, starve and lie to runs of the real release: `just faults --kills 50 --seed 4711`
+faults *options:
+    pytest tests/faults -m faults -s {{ options }}
 
 # Lint and check the format
 lint:

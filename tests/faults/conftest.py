@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.faults.project import TARGET, Project, toy
+from tests.faults.whole import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +27,29 @@ def place(tmp_path: Path) -> Iterator[Path]:
     for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
         if line.split()[4].startswith(f"{tmp_path}/"):
             subprocess.run(("umount", "--lazy", line.split()[4]), check=False)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> tuple[Project, dict[str, str]]:
+    """Return the small project after a run that nobody disturbed, and the digests of its results."""
+    needs("dnf", "bwrap", "mmdebstrap", "rpmbuild", "createrepo_c", "rpm", "losetup")
+    project = toy(tmp_path_factory.mktemp("made") / "toy")
+    project.run("rpm-all", *TARGET, "--builder", "bwrap")
+    return project, whole(project.output)
+
+
+@pytest.fixture
+def finished(made: tuple[Project, dict[str, str]], place: Path) -> Project:
+    """Return a copy of the finished small project."""
+    copy = Project(place / "finished")
+    subprocess.run(("cp", "-a", str(made[0].folder), str(copy.folder)), check=True)
+    return copy
+
+
+@pytest.fixture
+def reference(made: tuple[Project, dict[str, str]]) -> dict[str, str]:
+    """Return the digests of the small project's results."""
+    return made[1]
 
 
 @pytest.fixture

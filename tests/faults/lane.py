@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.project import Project, Run
 
 RPM_ALL = ("rpm-all", *TARGET, "--builder", "bwrap")
+_MOST_BUILT = 10
 _GRACE = 5.0
 """Seconds in which everything that a killed run had started must be gone by itself."""
 
@@ -45,12 +46,14 @@ class Lane:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - to be repeated by its seed
 
-    def kill_in(self, phase: str, times: int, *arguments: str, longest: float = 8.0) -> None:
+    def kill_in(self, phase: str, times: int, *arguments: str, longest: float = 3.0) -> None:
         """Kill so many runs while they are in a phase, each at an instant of its own."""
         while times:
             before = self.project.entries()
             run = self.project.start(*(arguments or RPM_ALL))
             if run.reaches(phase):
+                if phase == "build":
+                    self._some_built(run, before)
                 self._sleep(run, self.random.uniform(0.0, min(longest, max(0.5, self.spans.get(phase, longest)))))
             if run.ended():
                 self._ended(run, phase)
@@ -81,6 +84,11 @@ class Lane:
         """Remove results and finished work, but for what is kept."""
         self.project.forget(but=self.kept)
         (self.project.work / "store" / "journal.jsonl").write_text("")
+
+    def _some_built(self, run: Run, before: Mapping[str, int]) -> None:
+        """Wait for a number of packages to be finished, so that there is progress on a slow machine, too."""
+        wanted = self.random.randint(0, _MOST_BUILT)
+        run.until(lambda: len(self.project.entries().keys() - before.keys()) >= wanted)
 
     @staticmethod
     def _sleep(run: Run, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import attrs
-import six
+import six  # type: ignore[import-untyped]
 
 
 def main() -> None:
