@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.plans import Case
+from typer.testing import CliRunner
 
+from elpack.cli import app
 from elpack.errors import BuildError, ConfigError, StoreError
 from elpack.plan.make import make_plan
 from elpack.run import Command, Completed
@@ -50,6 +52,13 @@ def results(tmp_path: Path) -> tuple[Path, Path]:
             (folder / name).write_text(name)
         (folder / "shop.repo").write_text(f"baseurl=file://{folder}/repo\n")
     return folders
+
+
+@pytest.mark.parametrize("arguments", [("idna",), ("--rebuild-in", "x")])
+def test_what_belongs_to_a_second_build_without_one_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, ["verify", *arguments])
+    assert done.exit_code == 2
+    assert "belong to --rebuild" in done.output
 
 
 def test_equal_results_are_equal_wherever_they_lie(results: tuple[Path, Path]) -> None:

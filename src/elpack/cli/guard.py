@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Never, ParamSpec
 
+import typer
+
 from elpack.cli.options import workspace_of
 from elpack.cli.signals import Stop, stoppable
 from elpack.errors import ElpackError, InterruptedRunError, Problem, from_os
@@ -52,6 +54,8 @@ def _stopped(stop: Stop) -> Never:
 def _explain(error: Exception, work: Path) -> Never:
     if isinstance(error, ElpackError):
         _fail(error)
+    if isinstance(error, typer.BadParameter):
+        raise error  # wrong usage, which typer tells
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         raise error  # who reads us has seen enough; typer ends us quietly
     if isinstance(error, OSError) and (known := from_os(error, _fullest(work))):
