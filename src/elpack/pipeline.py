@@ -7,19 +7,18 @@ import os
 import shutil
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from elpack.checks import check_plan
-from elpack.errors import ConfigError, PrivilegeError, Problem, ToolMissingError
+from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
 from elpack.model import Layout
 from elpack.plan.make import make_plan
 from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
-from elpack.run import run
 from elpack.steps.alone import alone
-from elpack.steps.base import Base, base, choose_target, drop_damaged
+from elpack.steps.base import base, choose_target, drop_damaged
 from elpack.steps.build import Build
 from elpack.steps.buildlock import check_build_lock
 from elpack.steps.describe import describe
@@ -37,108 +36,15 @@ from elpack.tools.dnf import folder as folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from elpack.builders import Repository
-    from elpack.model import RemoteFile, Target
-    from elpack.plan.model import NodeId, Plan
-    from elpack.run import Runner
-    from elpack.steps.build import Watcher
-    from elpack.steps.gather import Gathered
-    from elpack.steps.install import InstallReport
-    from elpack.steps.project import Project
-    from elpack.steps.results import Result
-    from elpack.steps.sign import Signer
-    from elpack.steps.smoke import SmokeReport
-    from elpack.workspace import Workspace
+    from elpack.model import RemoteFile
+    from elpack.session import Session
 
 
 _BUILD_MEMORY = 2 << 30
 """Bytes that a C++ compilation may want."""
-
-
-class Screen(Protocol):
-    """What the pipeline tells the user; a terminal, a plain log, or nothing."""
-
-    def phase(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Show that a phase runs; the value adds a word to its line."""
-        ...
-
-    def building(self, plan: Plan) -> AbstractContextManager[Watcher]:
-        """Show packages being built."""
-        ...
-
-    def notice(self, text: str) -> None:
-        """Say something that the user should know."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line decides. An empty target or builder means: choose."""
-
-    target: str = ""
-    arch: str = ""
-    layout: str = ""
-    builder: str = "auto"
-    distribution: str = ""
-    workers: int = 0
-    keep_going: bool = False
-    offline: bool = False
-    again: bool = False
-    """Install and smoke-test even what passed before."""
-    unsigned: bool = False
-    """Hand over what somebody signs later, elsewhere."""
-    preload: Path | None = None
-    """A library of the host that all programs of a build load first."""
-
-
-@dataclass(slots=True)
-class Session:
-    """One run: what it was asked for, and what its steps found and made so far. Steps set what later ones read."""
-
-    workspace: Workspace
-    options: Options
-    screen: Screen
-    runner: Runner = run
-    project: Project = field(init=False)
-    target: Target = field(init=False)
-    gathered: Gathered = field(init=False)
-    plan: Plan = field(init=False)
-    specs: dict[NodeId, str] = field(default_factory=dict)
-    base: Base = field(init=False)
-    results: dict[NodeId, Result] = field(default_factory=dict)
-    signer: Signer | None = None
-    """None: what is handed over is not signed."""
-    repository: Path = field(init=False)
-    install: InstallReport | None = None
-    smoke: SmokeReport | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def layout(self) -> Layout:
-        """The layout that is made. Raises `ConfigError` when the release does not have it."""
-        release = self.project.release
-        if not self.options.layout:
-            return release.layout
-        if self.options.layout not in release.layouts:
-            what = f"the release has no layout {self.options.layout}"
-            fix = f"one of: {', '.join(release.layouts)}; [system] in elpack.toml adds layout system"
-            raise ConfigError(Problem(what, where="--layout", fix=fix))
-        return Layout(self.options.layout)
-
-    @property
-    def repository_id(self) -> str:
-        """What dnf calls the repository; a host may have those of two layouts."""
-        release = self.project.release
-        return release.name if self.layout is release.layout else f"{release.name}-{self.layout}"
-
-    @property
-    def output(self) -> Path:
-        """The folder of this target's results; another layout than the release's own has one inside it."""
-        folder = self.workspace.output(self.target)
-        return folder if self.layout is self.project.release.layout else folder / self.layout
 
 
 @dataclass(frozen=True, slots=True)

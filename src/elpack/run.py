@@ -198,8 +198,8 @@ def _run_enclosed(command: Command, enclosure: Enclosure, start: float) -> Compl
             pump.end()
         if output:
             output.close()
-    texts = (bytes(stream).decode(errors="replace") for stream in (said, complained))
-    return Completed(command, process.returncode, *texts, time.monotonic() - start, ended)
+    stdout, stderr = (bytes(stream).decode(errors="replace") for stream in (said, complained))
+    return Completed(command, process.returncode, stdout, stderr, time.monotonic() - start, ended)
 
 
 def _watched(process: subprocess.Popen[str], command: Command, enclosure: Enclosure, pumps: tuple[Pump, ...]) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from elpack.pipeline import Options, Session, carry_out
+from elpack.pipeline import carry_out
 from elpack.report.terminal import Terminal
+from elpack.session import Options, Session
 from elpack.workspace import Workspace
 
 RECORD = Path(__file__).parents[1] / "data" / "requirements" / "crossbar-closure.json"

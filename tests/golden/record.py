@@ -13,8 +13,9 @@ from pathlib import Path
 from rich.console import Console
 from tests.golden.recorded import LAYOUTS, PYTHONS, record_of, save
 
-from elpack.pipeline import Options, Session, carry_out
+from elpack.pipeline import carry_out
 from elpack.report.terminal import Terminal
+from elpack.session import Options, Session
 from elpack.workspace import Workspace
 
 HERE = Path(__file__).parent

@@ -36,7 +36,7 @@ from elpack.report.tables import plan_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from elpack.pipeline import Session
+    from elpack.session import Session
 
 EVIL = "pwned"
 """The program that hostile text wants to start. It is in the judge's PATH and leaves a mark."""

@@ -17,9 +17,10 @@ import pytest
 from rich.console import Console
 
 from elpack.builders.choose import choose_builder, mock_host
-from elpack.pipeline import Options, Session, carry_out, make_build
+from elpack.pipeline import carry_out, make_build
 from elpack.plan.keys import root_nodes
 from elpack.report.terminal import Terminal
+from elpack.session import Options, Session
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -24,11 +24,12 @@ from typer.testing import CliRunner, Result
 
 from elpack import cli, errors
 from elpack.errors import ElpackError, Problem
-from elpack.pipeline import PIPELINE, Options, Session, carry_out, need_tools
+from elpack.pipeline import PIPELINE, carry_out, need_tools
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.report.tables import plan_json, plan_table
 from elpack.report.terminal import Silent, Terminal
+from elpack.session import Options, Session
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:

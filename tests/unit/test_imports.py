@@ -66,6 +66,7 @@ EFFECTS = (
     "builders",
     "steps",
     "pipeline",
+    "session",
     "manifest",
     "workspace",
     "report",
@@ -146,7 +147,7 @@ def _named(module: Module, wanted: tuple[str, ...]) -> set[str]:
 
 def test_the_graph_was_read() -> None:
     found = {module.name: module for module in modules()}
-    assert "elpack.run" in found["elpack.pipeline"].at_run_time
+    assert "elpack.run" in found["elpack.session"].at_run_time
     assert "elpack.model" in found["elpack.steps.results"].imports
     assert "elpack.model" not in found["elpack.steps.results"].at_run_time
     assert "subprocess" in found["elpack.run"].imports

@@ -12,9 +12,9 @@ from tests.unit.plans import HEAD, Case
 from elpack import errors
 from elpack.config import parse_release
 from elpack.model import Layout
-from elpack.pipeline import Options, Session
 from elpack.plan.make import make_plan
 from elpack.report.terminal import Terminal
+from elpack.session import Options, Session
 from elpack.steps.project import Project
 from elpack.workspace import Workspace
 

@@ -12,10 +12,10 @@ from tests.unit.plans import RELEASE, Case
 from elpack.changelog import parse_changelog
 from elpack.errors import PlanError
 from elpack.model import Layout
-from elpack.pipeline import Options, Session
 from elpack.plan.make import make_plan
 from elpack.render import render_all
 from elpack.report.terminal import Terminal
+from elpack.session import Options, Session
 from elpack.steps.project import Project
 from elpack.steps.specs import write_specs
 from elpack.workspace import Workspace

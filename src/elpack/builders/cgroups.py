@@ -89,7 +89,8 @@ def find_cgroups(proc: Path = Path("/proc/self")) -> Cgroups:
             if kind == "cgroup" and controller in options and controller in memberships:
                 found[controller] = _below(point, root, memberships[controller])
     if len(found) == len(_CONTROLLERS):
-        return Cgroups(*(_writable(found[controller]) for controller in _CONTROLLERS))
+        memory, pids = (_writable(found[controller]) for controller in _CONTROLLERS)
+        return Cgroups(memory, pids)
     for kind, _, root, point in mounts:
         if kind == "cgroup2" and "" in memberships and (own := _offers(_below(point, root, memberships[""]))):
             return Cgroups(own, own, unified=True)

@@ -85,7 +85,7 @@ class Mechanism:
                 *("-p", f"MemoryMax={memory}", "-p", "MemorySwapMax=0", "-p", f"TasksMax={processes}", "--"),
             )
         group = self.groups.make(name, memory, processes)
-        words = () if self.groups.pids else (f"--nproc={processes}",)
+        words: tuple[str, ...] = () if self.groups.pids else (f"--nproc={processes}",)
         words += () if self.groups.memory else (f"--data={memory}",)
         return group, (*_entering(group.entrances), *(("prlimit", *words) if words else ()))
 

@@ -30,7 +30,7 @@ from elpack.report.console import show
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from elpack.pipeline import Session
+    from elpack.session import Session
 
 commands = typer.Typer()
 

@@ -13,8 +13,8 @@ from elpack.errors import ElpackError
 from elpack.report.console import print_json, show, stdout
 
 if TYPE_CHECKING:
-    from elpack.pipeline import Session
     from elpack.plan.model import NodeId
+    from elpack.session import Session
 
 WIDE = 160
 """Columns from which on the plan is one line per package."""

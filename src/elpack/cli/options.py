@@ -12,7 +12,7 @@ from elpack.report.console import console_on
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
-    from elpack.pipeline import Session
+    from elpack.session import Session
 
 ReleaseFile = Annotated[Path, typer.Option("--file", "-f", help="The release file.", show_default=True)]
 TargetName = Annotated[
@@ -69,8 +69,8 @@ def session_of(
     preload: Path | None = None,
 ) -> Session:
     """Return a session for the release file, which tells its progress on the terminal."""
-    from elpack.pipeline import Options, Session
     from elpack.report.terminal import Terminal
+    from elpack.session import Options, Session
 
     options = Options(
         target,

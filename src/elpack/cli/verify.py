@@ -28,7 +28,7 @@ from elpack.report.console import print_json, show
 
 if TYPE_CHECKING:
     from elpack.errors import VerifyError
-    from elpack.pipeline import Session
+    from elpack.session import Session
     from elpack.steps.otherwise import Otherwise
     from elpack.steps.rebuild import Places, Second
     from elpack.workspace import Workspace

@@ -12,8 +12,8 @@ from elpack.plan.model import Role
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from elpack.pipeline import Session
     from elpack.plan.model import NodeId, Package, Plan
+    from elpack.session import Session
     from elpack.steps.results import Result
     from elpack.steps.smoke import SmokeReport
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.changelog import Entry
-    from elpack.pipeline import Session
+    from elpack.session import Session
 
 _COMMITTED = (Role.FIRST_PARTY, Role.APPLICATION, Role.BUNDLE)
 
