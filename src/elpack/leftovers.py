@@ -26,14 +26,28 @@ def end_holders(mark: Path) -> int:
 
 
 def _holders(mark: Path) -> set[int]:
-    """Return which other processes have the file open, as far as we may see that."""
+    """Return which other processes have the file open, as far as we may see that, or serve a keyring beside it.
+
+    gpg, which dnf starts as well, leaves an agent that closes every file it was given.
+    """
     ours, found = mark.stat(), set()
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal() or int(process.name) == os.getpid():
             continue
         with suppress(OSError):  # it is gone, or another user's
+            if _is_agent_below(process, mark.resolve().parent):
+                found.add(int(process.name))
             for descriptor in (process / "fd").iterdir():
                 # its name first: to look at what it leads to may take long on a network's file system
                 if mark.name in descriptor.readlink().name and os.path.samestat(ours, descriptor.stat()):
                     found.add(int(process.name))
     return found
+
+
+def _is_agent_below(process: Path, folder: Path) -> bool:
+    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    if Path(words[0]).name != "gpg-agent" or "--homedir" not in words[:-1]:
+        return False
+    # dnf names it by a way out of the root that it fills, which may be gone
+    home = os.path.normpath(words[words.index("--homedir") + 1])
+    return Path(home).is_relative_to(folder)

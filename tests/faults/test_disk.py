@@ -28,7 +28,10 @@ def disks(place: Path, finished: Project) -> Iterator[tuple[Project, Disk, Disk]
     with ExitStack() as stack:
         work = stack.enter_context(small_disk(project.work))
         dist = stack.enter_context(small_disk(project.dist))
-        subprocess.run(("cp", "-a", f"{finished.folder}/.", str(project.folder)), check=True)
+        # without Debian's tree, which no run looks at; work folder and results cannot share files
+        pack = ("tar", "-C", str(finished.folder), "--exclude=debian-*", "--hard-dereference", "-cf", "-", ".")
+        with subprocess.Popen(pack, stdout=subprocess.PIPE) as packed:
+            subprocess.run(("tar", "-C", str(project.folder), "-xf", "-"), stdin=packed.stdout, check=True)
         yield project, work, dist
 
 

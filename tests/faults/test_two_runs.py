@@ -26,7 +26,13 @@ def test_a_second_run_is_told_and_looking_is_free(finished: Project, reference: 
     other = Project(place / "log")
     other.folder.mkdir()
     file = ("--file", str(finished.folder / "elpack.toml"))
-    refused: tuple[tuple[str, ...], ...] = (RPM_ALL, ("rpm", *TARGET, "-l", "bundle"), ("clean",), ("lock",), ("standin",))
+    refused: tuple[tuple[str, ...], ...] = (
+        RPM_ALL,
+        ("rpm", *TARGET, "-l", "bundle"),
+        ("clean",),
+        ("lock",),
+        ("standin",),
+    )
     for command in refused:
         said = other.run(*command, *file, code=26)
         assert f"another run, process {first.process.pid}, is at work" in said, command

@@ -175,3 +175,24 @@ def test_sandboxes_get_no_mark(tmp_path: Path, needs: Callable[..., None]) -> No
     with marked(tmp_path / "mark"):
         assert "mark" in run(Command(("ls", "-l", "/proc/self/fd"))).stdout
         assert "mark" not in run(Command(listing)).stdout
+
+
+def test_an_agent_that_closes_its_files_is_known_by_its_keyring(tmp_path: Path) -> None:
+    script = tmp_path / "agent.sh"
+    script.write_text("sleep 60; :")
+    homes = {"ours": f"{tmp_path}/work/live/gone/../../keys", "another's": f"{tmp_path}/elsewhere"}
+    agents = {
+        whose: subprocess.Popen(("gpg-agent", str(script), "--homedir", home), executable="/bin/sh")
+        for whose, home in homes.items()
+    }
+    (tmp_path / "work").mkdir()
+    try:
+        with marked(tmp_path / "work" / "running") as number:
+            assert number == 1
+        assert agents["ours"].wait(10) == -signal.SIGKILL
+        assert agents["another's"].poll() is None
+    finally:
+        for agent in agents.values():
+            subprocess.run(("pkill", "-KILL", "-P", str(agent.pid)), check=False)
+            agent.kill()
+            agent.wait(10)
