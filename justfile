@@ -37,6 +37,22 @@ lock *options:
 standin *options:
     elpack standin {{ options }}
 
+# Show the keys that sign
+keys *options:
+    elpack keys {{ options }}
+
+# Sign what was built without a key, or by another one
+sign *options:
+    elpack sign {{ options }}
+
+# Are the results what the manifest says? With --rebuild: does a second build give the same bytes?
+verify *options:
+    elpack verify {{ options }}
+
+# What is inside: a CycloneDX document of the release, without building
+sbom *options:
+    elpack sbom {{ options }}
+
 # Publish what was built and signed: `just publish /srv/www/shop`
 publish to *options:
     elpack publish {{ to }} {{ options }}
