@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import math
@@ -49,7 +50,7 @@ def changed_tables(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
                 elif change == "name" and isinstance(holder, dict):
                     holder[draw(st.sampled_from(("", "x", "a\nb", "\0", "../x", "%(x)")))] = holder.pop(key)
                 else:
-                    holder[key] = draw(st.sampled_from(_OTHER))
+                    holder[key] = copy.deepcopy(draw(st.sampled_from(_OTHER)))
                 break
             holder = inner
     return "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in root.items()).encode()
