@@ -426,12 +426,12 @@ _PROSE_TAGS = ("summary:", "url:", "license:", "vendor:", "packager:")
 def active(parsed: str) -> Iterator[tuple[str, str]]:
     """Yield, with its section, each line of specs that does something: all but comments, prose and their tags."""
     section = "preamble"
-    for line in parsed.splitlines():
+    for line in parsed.split("\n"):  # nothing else ends a line for rpm
         if match := _SECTION.match(line):
             section = match[0]
         elif line.startswith("Name:"):
             section = "preamble"
-        prose = section in _PROSE or (section == "preamble" and line.lower().startswith(_PROSE_TAGS))
+        prose = section in _PROSE or (section in {"preamble", "%package"} and line.lower().startswith(_PROSE_TAGS))
         if not prose and not line.startswith("#"):
             yield section, _TITLE.sub("", line)
 

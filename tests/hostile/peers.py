@@ -95,6 +95,8 @@ def parts(case: Case) -> Parts:
     if own:
         files = dict(project.sdist_files)
         content = completed(files["PKG-INFO"])
+        if files["pyproject.toml"] == sound.sdist_files["pyproject.toml"]:
+            files["pyproject.toml"] = BUILD  # a [project] table would stand in place of what setup.py says
         wheel_ = wheel({"app.py": b"", f"{info}/METADATA": content, f"{info}/WHEEL": WHEEL}, info=info)
     else:
         content = project.wheel_files[f"{INFO}/METADATA"] = completed(project.wheel_files[f"{INFO}/METADATA"])
@@ -169,6 +171,7 @@ WANTED = {
     "macro": [
         "shell",
         "lua",
+        "lua-bare",
         "expand",
         "expression",
         "if-undefined",

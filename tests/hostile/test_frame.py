@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.hostile.corpus import EVIL, LIBRARY, Case, Project, Sandbox, active, at_most, harmless
+from tests.hostile.text.payloads import MACROS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def test_a_sound_release_is_packaged(make: Callable[[Project], None], judged: Ca
     assert judged(Case("sound/release", "nothing is hostile", make, says=("Summary:        A library",))).parsed
 
 
-EXECUTED = (f"%({EVIL})", f'%{{lua:os.execute("{EVIL}")}}', f"%{{expand:%({EVIL})}}", f'%[0 || "%({EVIL})"]')
+EXECUTED = (f"%({EVIL})", MACROS["lua"], MACROS["lua-bare"], f"%{{expand:%({EVIL})}}", f'%[0 || "%({EVIL})"]')
 
 
 @pytest.mark.parametrize("text", EXECUTED)

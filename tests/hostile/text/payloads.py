@@ -13,6 +13,7 @@ ALL = f"{SHELL} {LUA} %{{expand:%({EVIL})}} {QUOTED}"
 MACROS = {
     "shell": SHELL,
     "lua": LUA,
+    "lua-bare": f"%{{lua:t={{{EVIL}=1}} for k in next,t do for _ in os.execute,k do break end end}}",
     "expand": f"%{{expand:%({EVIL})}}",
     "expression": f'%["%({EVIL})" == "x" ? 1 : 2]',
     "if-undefined": f"%{{!?nowhere:%({EVIL})}}",
