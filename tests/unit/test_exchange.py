@@ -58,15 +58,26 @@ def test_a_reader_sees_the_old_folder_or_the_new_one(tmp_path: Path) -> None:
     with exchanged(final) as stage:
         fill(stage, "0")
     seen: set[tuple[str, ...]] = set()
+    half: set[bool] = set()
+    failed: list[OSError] = []
     stop = threading.Event()
 
     def read() -> None:
         while not stop.is_set():
-            with contextlib.suppress(FileNotFoundError), opened(final) as folder:
-                # one look at the folder, and both files of that very one; when it is being removed, nobody finds it
-                seen.add(tuple(text_of(name, folder) for name in ("a", "b")))
+            with opened(final) as folder:
+                try:
+                    seen.add(tuple(text_of(name, folder) for name in ("a", "b")))
+                except FileNotFoundError:
+                    # it is being removed, or half: then it still has its name
+                    half.add(os.path.samestat(os.fstat(folder), final.stat()))
 
-    reader = threading.Thread(target=read)
+    def watch() -> None:
+        try:
+            read()
+        except OSError as error:  # the name was gone
+            failed.append(error)
+
+    reader = threading.Thread(target=watch)
     reader.start()
     try:
         for number in range(40):
@@ -75,6 +86,8 @@ def test_a_reader_sees_the_old_folder_or_the_new_one(tmp_path: Path) -> None:
     finally:
         stop.set()
         reader.join()
+    assert failed == []
+    assert True not in half
     assert len(seen) > 2
     assert all(len(set(texts)) == 1 for texts in seen)
 
