@@ -178,7 +178,7 @@ WORDS = tuple(
         ("table-escape", release("[targets", '["\\u001b[2J"]\n[targets'), CONFIG, ("unknown key",)),
         ("target-escape", release("[targets.el9]", '[targets."\\u001b[2J"]'), CONFIG, ("unknown target",)),
         ("date", release("2026-11-01", '"%(x)"'), CONFIG, ("release.date",)),
-        ("revision", release("date =", "revision = 99999999999999999999999\ndate ="), 0, ()),
+        ("revision", release("date =", "revision = 99999999999999999999999\ndate ="), CONFIG, ("release.revision",)),
         ("index", release("date =", f'index = "https://x/{SHELL}"\ndate ='), 0, ()),
         (
             "git",
