@@ -1,3 +1,4 @@
+# ruff: noqa: PTH118, PTH116, PTH208, PTH115, T201
 """What a hostile build backend tries. It runs inside a sandbox: ``attacker.py SETTINGS.json``; one line per attempt.
 
 A line is ``kept <attempt>: <why>`` or ``GOT <attempt>: <what>``. Only the standard library is used.
@@ -189,6 +190,7 @@ def writable_outside(_: dict[str, Any]) -> object:
         f"/proc/{os.getpid()}",
     )
     found = []
+    ours += tuple(SKIPPED)
     for folder, folders, _files in os.walk("/"):
         folders[:] = [name for name in folders if not os.path.join(folder, name).startswith((*ours, "/proc"))]
         if os.access(folder, os.W_OK) and folder not in ours and not folder.startswith(("/var/lib/smoke", "/home")):
@@ -322,7 +324,11 @@ def become_root(_: dict[str, Any]) -> object:
 
 @attempt
 def capabilities(_: dict[str, Any]) -> object:
-    lines = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(("CapPrm", "CapEff", "CapAmb"))]
+    lines = [
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(("CapPrm", "CapEff", "CapAmb"))
+    ]
     return none([line for line in lines if int(line.split()[1], 16)])
 
 
@@ -366,7 +372,7 @@ def signals(settings: dict[str, Any]) -> object:
 
 @attempt
 def first_process(_: dict[str, Any]) -> object:
-    checked(LIBC.ptrace(16, 1, 0, 0))  # PTRACE_ATTACH
+    checked(LIBC.ptrace(0x4206, 1, 0, 0))  # PTRACE_SEIZE, which does not stop it
     return "traced"
 
 
@@ -428,6 +434,8 @@ def core_dumps(_: dict[str, Any]) -> object:
 def crawl(*starts: str, own: str = "") -> Iterator[str]:
     """Yield all files below the folders, but for our own settings and what the test skips: programs of the host's."""
     for start in starts:
+        if start.startswith(tuple(SKIPPED)):
+            continue
         for folder, folders, files in os.walk(start):
             inside = [] if folder in SKIPPED else folders
             proc = folder.startswith("/proc/")
