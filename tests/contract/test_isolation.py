@@ -118,7 +118,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
             server.bind(name)
             server.listen()
         for path in names[1:]:
-            Path(path).chmod(0o777)  # noqa: S103 - whoever finds it may talk to it
+            Path(path).chmod(0o777)
             stack.callback(os.unlink, path)
         monkeypatch.setenv("SSH_AUTH_SOCK", names[1])
         for server in (tcp, udp, *unix):

@@ -106,7 +106,7 @@ def output(*command: str) -> list[str]:
 GREEDY = {
     "memory": ("python3.11 -c '{HOG}'", "it wanted more memory than 300M"),
     "memory by temporary files": (
-        "dd if=/dev/zero of=/dev/shm/x bs=1M count=140; dd if=/dev/zero of=/tmp/x bs=1M count=140; python3.11 -c '{HOG}'",
+        "dd if=/dev/zero of=/dev/shm/x bs=1M count=140; cp /dev/shm/x /tmp; python3.11 -c '{HOG}'",
         "memory",
     ),
     "processes": ("bomb() { bomb | bomb & }; bomb; sleep 60", "it wanted more than 100 processes and threads"),
