@@ -39,7 +39,7 @@ def summary_line(text: str, name: str, limit: int) -> str:
     What has to be cut ends before an open parenthesis and not in an "and". The result is empty when nothing is left.
     """
     whole = one_line(text, limit * 4).rstrip(". ")
-    spelling = re.sub(r"[-_.]+", "[-_. ]", name)
+    spelling = "[-_. ]".join(map(re.escape, re.split(r"[-_.]+", name)))
     whole = re.sub(rf"\A{spelling}\s?(:|--?)\s", "", whole, flags=re.IGNORECASE)
     line = one_line(whole, limit)
     if line != whole:
