@@ -207,7 +207,8 @@ def from_os(error: OSError, full: str = "") -> ElpackError | None:
     full: the likely place when the disk is full and the error names none, as a failed write does.
     """
     where = str(error.filename or "")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    # what copied a whole tree tells many errors in words, and has no number
+    if error.errno in {errno.ENOSPC, errno.EDQUOT} or (error.errno is None and says_full(str(error))):
         return DiskFullError(Problem("no space left", where=where or full, fix="free some, then run again"))
     if error.errno == errno.EROFS:
         fix = "name other folders by --work and --dist, or mount it writable"

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,13 @@ def test_a_full_disk_without_a_name_is_named_by_its_folder(
     free = {tmp_path: 0}
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": free.get(folder, 1)}))
     assert f"{tmp_path}: no space left" in invoke("clean").stderr
+
+
+def test_a_disk_that_fills_while_a_tree_is_copied(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_with(monkeypatch, shutil.Error([("/a", "/b", "[Errno 28] No space left on device: '/a' -> '/b'")]))
+    assert invoke("clean").exit_code == 19
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
