@@ -9,6 +9,7 @@ import pytest
 from elpack.builders import BuildJob, Repository
 from elpack.builders.mock import MockBuilder
 from elpack.builders.mock.config import DISTRIBUTIONS, configuration
+from elpack.config_builds import Limits
 from elpack.errors import BuildError, ConfigError, DiskFullError
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ REFUSALS: dict[str, tuple[str, type[Exception], str]] = {
         BuildError,
         "no repository provides nosuch >= 2",
     ),
-    "result/build.log": ("tar: write error: No space left on device\n", DiskFullError, "the disk is full"),
+    # what a build prints does not end the run: the disk itself says whether it is full
+    "result/build.log": ("error: No space left on device\n", BuildError, "No space left on device"),
     "mock.log": ("RuntimeError: Must be member of 'mock' group\n", BuildError, "Must be member of 'mock' group"),
 }
 
@@ -143,6 +145,29 @@ def test_failures_before_rpmbuild_are_explained(
     player.on("--rebuild", returncode=1, act=fail)
     with pytest.raises(kind, match=words):
         builder.build((job,), tmp_path / "out")
+
+
+def test_a_full_disk_is_seen_on_the_disk(
+    builder: MockBuilder, player: Player, job: BuildJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player.on("--rebuild", returncode=1, act=play_mock)
+    monkeypatch.setattr("elpack.builders.mock.builder.is_full", lambda folder: True)
+    with pytest.raises(DiskFullError, match="the disk is full"):
+        builder.build((job,), tmp_path / "out")
+
+
+def test_a_build_that_takes_too_long_is_ended_by_mock(
+    builder: MockBuilder, player: Player, job: BuildJob, tmp_path: Path
+) -> None:
+    def expire(command: Command) -> None:
+        result = Path(option(command, "--resultdir"))
+        result.mkdir()
+        seconds = option(command, "--rpmbuild_timeout")
+        (result.parent / "mock.log").write_text(f"ERROR: Timeout({seconds}) expired for command:\n # rpmbuild\n")
+
+    player.on("--rebuild", returncode=1, act=expire)
+    with pytest.raises(BuildError, match=r"ended by its limit(.|\n)*\[builds\] time"):
+        builder.build((replace(job, limits=Limits(time=7)),), tmp_path / "out")
 
 
 def test_an_interrupted_build_leaves_nothing(

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.builders import Built, Finished, unheard
+from elpack.builders.disk import is_full
+from elpack.builders.limits import met
 from elpack.builders.logs import relevant
 from elpack.builders.mock.config import STANDIN, configuration
 from elpack.builders.staging import collect, copy_inputs, keep_repositories
@@ -123,7 +125,10 @@ class MockBuilder:
         if self.user is not None:
             os.chown(folder, self.user, -1)
         keep = ("--no-cleanup-after",) if first else ("--no-clean", "--no-cleanup-after")
-        arguments = ("--rebuild", "--spec", str(spec), "--sources", str(sources), "--resultdir", str(result))
+        arguments = (
+            *("--rebuild", "--spec", str(spec), "--sources", str(sources), "--resultdir", str(result)),
+            *("--rpmbuild_timeout", str(job.limits.time)),
+        )
         # with both a spec and sources, --rebuild runs --buildsrpm first, in the same root
         completed = self.runner(self._command(session, (*keep, *arguments), folder / "mock.log"))
         self._keep_logs(job, folder)
@@ -152,8 +157,10 @@ class MockBuilder:
     def _failure(self, job: BuildJob, folder: Path, completed: Completed, again: Command) -> ElpackError:
         fix = f"to see it again: {_typed(again)}"
         text = _read(folder / "result" / "build.log")
-        if "No space left on device" in text:
+        if is_full(folder):
             return DiskFullError(Problem("the disk is full", where=job.name, fix="free some space, then run again"))
+        if f"Timeout({job.limits.time}) expired" in _read(folder / "mock.log"):
+            return BuildError(met("time", job.limits, f"{job.name} ({job.log})", relevant(text), job.dist))
         if "RPM build errors:" not in text and "error: " not in text:
             said = _read(folder / "result" / "root.log") + _read(folder / "mock.log")
             return explain(said, f"mock ended with {completed.returncode}", fix, BuildError, job.name)
