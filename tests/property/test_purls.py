@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
@@ -69,6 +69,7 @@ def test_whatever_an_sbom_holds_it_is_read_to_the_end(components: list[Any]) -> 
     st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,8}(\([A-Za-z0-9@][A-Za-z0-9@/._+-]{0,12}\))?", fullmatch=True),
     st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+~^]{0,8}", fullmatch=True),
 )
+@example("0(0/)", "0")
 def test_every_name_that_an_override_may_give_has_a_purl(name: str, version: str) -> None:
     written = bundled_purl(name, version).to_string()
     assert PackageURL.from_string(written).to_string() == written

@@ -56,6 +56,8 @@ def bundled_purl(name: str, version: str) -> PackageURL:
     if re.fullmatch(r"python[0-9.]*dist", language):
         return pypi_purl(inner, version)
     namespace, _, last = inner.rpartition("/")
+    if not last.strip():
+        return PackageURL("generic", None, name, version)
     return PackageURL(_TYPES.get(language, "generic"), namespace or None, last, version)
 
 
