@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.faults.project import TARGET, Project, toy
+from tests.faults.project import TARGET, Project, link_tree, toy
 from tests.faults.whole import whole
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder for a project; what a test that failed left mounted there is unmounted."""
+    """Return a folder for a project, which is gone afterwards, with what a test that failed left mounted there."""
     yield tmp_path
     for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
         if line.split()[4].startswith(f"{tmp_path}/"):
             subprocess.run(("umount", "--lazy", line.split()[4]), check=False)
+    # pytest keeps what tests leave, and these are gigabytes
+    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +45,14 @@ def made(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -
 def finished(made: tuple[Project, dict[str, str]], place: Path) -> Project:
     """Return a copy of the finished small project."""
     copy = Project(place / "finished")
-    subprocess.run(("cp", "-a", str(made[0].folder), str(copy.folder)), check=True)
+    made_work, shared = made[0].work, ("standin", "downloads")
+    # a gigabyte that is never written through stays one
+    subprocess.run(
+        ("rsync", "-a", *(f"--exclude=/.elpack/{name}" for name in shared), f"{made[0].folder}/", f"{copy.folder}/"),
+        check=True,
+    )
+    for name in shared:
+        link_tree(made_work / name, copy.work / name)
     return copy
 
 

@@ -123,17 +123,17 @@ def test_a_stop_does_not_wait_for_a_server_that_says_nothing(index: Index) -> No
 @pytest.mark.root
 @pytest.mark.integration
 def test_a_run_gets_everything_through_an_index_at_its_worst(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, needs: Callable[..., None]
+    place: Path, monkeypatch: pytest.MonkeyPatch, seed: int, needs: Callable[..., None]
 ) -> None:
     needs("openssl", "dnf", "bwrap")
-    project = toy(tmp_path / "toy")
-    mirror = tmp_path / "mirror"
+    project = toy(place / "toy")
+    mirror = place / "mirror"
     (project.work / "downloads").rename(mirror)
     chance = random.Random(seed)  # noqa: S311
     quick = (faults.drop, faults.truncate, faults.reset, faults.wrong, faults.too_many, faults.broken)
-    with serving(mirror, tmp_path / "index.pem") as server:
+    with serving(mirror, place / "index.pem") as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "index.crt"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(place / "index.crt"))
         server.fault = lambda _path, number: chance.choice(quick) if number == 1 else None
         assert "8 files" in project.run("plan", *TARGET, "--json") or server.asked
         assert set(server.asked.values()) == {2}, "every file failed once"

@@ -39,7 +39,7 @@ def test_the_clock_may_be_what_it_likes(finished: Project, reference: dict[str, 
     """Files from the future are no obstacle: nothing is decided by time."""
     future = time.time() + 10 * 365 * 86_400
     for path in finished.work.rglob("*"):
-        if path.is_file() and not path.is_symlink() and "bases" not in path.parts:
+        if path.is_file() and not path.is_symlink() and not {"bases", "standin", "downloads"} & {*path.parts}:
             os.utime(path, (future, future))
     finished.forget(but=tuple(node for node in finished.names().values() if node and "toy" not in node))
     finished.run(*RPM_ALL)

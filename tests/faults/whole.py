@@ -11,21 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults.project import digest
+from elpack.errors import VerifyError
+from elpack.listed import PACKAGES
+from elpack.manifest import deviations, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.faults.project import Project
-
-_PLACES = {
-    "rpm": ("repo",),
-    "debug-rpm": ("debug",),
-    "srpm": ("srpms",),
-    "buildroot-rpm": ("buildroot",),
-    "buildroot-srpm": ("buildroot",),
-    "repodata": ("repo", "debug"),
-}
 
 
 def whole(output: Path) -> dict[str, str]:
@@ -37,21 +30,9 @@ def whole(output: Path) -> dict[str, str]:
     if not output.exists() or {path.name for path in output.iterdir()} <= {"logs"}:
         return {}
     assert (output / "manifest.json").exists(), f"{output} holds results without a manifest"
-    artefacts = json.loads((output / "manifest.json").read_text())["artefacts"]
-    expected: set[Path] = set()
-    for entry in artefacts:
-        if entry["kind"] not in _PLACES:
-            continue
-        path = _place(output, entry["kind"], entry["name"])
-        expected.add(path)
-        told = entry.get("signed", entry)
-        assert path.exists(), f"{entry['name']} is in the manifest, and nowhere else"
-        assert digest(path) == told["sha256"], f"{path} is not what the manifest says"
-    found = {path for folder in ("repo", "debug", "srpms", "buildroot") for path in (output / folder).rglob("*.rpm")}
-    assert found <= expected, f"not in the manifest: {sorted(path.name for path in found - expected)}"
-    for name in ("release.json", "manifest.json"):
-        json.loads((output / name).read_text())
-    return {f"{entry['kind']} {entry['name']}": entry["sha256"] for entry in artefacts if "rpm" in entry["kind"]}
+    manifest = read_manifest(output, VerifyError)
+    assert not [*deviations(output, manifest)]
+    return {f"{file.kind} {file.name}": file.built.sha256 for file in manifest.files if file.kind in PACKAGES}
 
 
 def index_agrees(project: Project) -> None:
@@ -59,13 +40,6 @@ def index_agrees(project: Project) -> None:
     if (project.dist / "manifest.json").exists():
         for name, quoted in json.loads((project.dist / "manifest.json").read_text())["targets"].items():
             assert quoted == json.loads((project.dist / name / "manifest.json").read_text())
-
-
-def _place(output: Path, kind: str, name: str) -> Path:
-    if kind == "repodata":
-        folder = "debug" if name.startswith("debug/") else "repo"
-        return output / folder / name.removeprefix("debug/")
-    return output / _PLACES[kind][0] / name
 
 
 def processes(folder: Path, seconds: float = 0) -> dict[int, str]:
