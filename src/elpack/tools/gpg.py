@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elpack.errors import CommandError, Problem, SigningError
+from elpack.errors import CommandError, DiskFullError, Problem, SigningError, says_full
 from elpack.openpgp import ALGORITHMS, Fingerprint, dearmour, read_packets
 from elpack.run import CLEAN_ENV, Command, run
 
@@ -186,8 +186,10 @@ class Keyring:
             raise explained("Timeout", f"gpg did not end within {_PATIENCE:.0f} s") from error
 
 
-def explained(text: str, what: str, where: str = "") -> SigningError:
+def explained(text: str, what: str, where: str = "") -> SigningError | DiskFullError:
     """Return the error for what gpg said: the likely cause, and what to do."""
+    if says_full(text):
+        return DiskFullError(Problem(f"{what}\n{text.rstrip()}", where, fix="free some, then run again"))
     why, fix = next(((why, fix) for pattern, why, fix in _REASONS if pattern.search(text)), ("", ""))
     said = "\n".join(text.rstrip().splitlines()[-5:])
     return SigningError(Problem(f"{what}\n{said}" if said else what, where, why, fix))
