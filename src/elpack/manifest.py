@@ -1,106 +1,146 @@
-"""The manifests: every artefact with its kind, size, digest and the plan node that made it."""
+"""The manifests of finished builds: written, read, and held against what lies there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import stat
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from elpack import __version__
 from elpack.atomic import write_text
+from elpack.errors import ElpackError, Problem
+from elpack.listed import FORMAT, KINDS, PACKAGES, Content, Listed, Manifest, kind_of, parse_manifest
+from elpack.model import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from elpack.config import Release
     from elpack.plan.model import Plan
     from elpack.steps.results import Result
-    from elpack.store import StoredFile
 
-FORMAT = 1
+MANIFEST = "manifest.json"
+_LARGEST = 64 << 20
+_OTHERS = frozenset({"logs", *Layout})
+"""Folders beside the results that are none: logs, and other layouts' results."""
 
 
 def manifest(
-    plan: Plan,
-    results: Iterable[Result],
-    repodata: Iterable[Path],
-    signed: Mapping[Path, StoredFile] | None = None,
-    signing: Mapping[str, Any] | None = None,
-    *,
-    files: Iterable[Path] = (),
-) -> dict[str, Any]:
-    """Return the manifest of a finished build. Sizes are in bytes; the order is that of kind and name.
-
-    repodata: the metadata of the repositories that are handed over, see `repodata_files`. signed: the signed
-    copies of the results' files. signing: who signed them. files: specs, bills of materials and provenance.
-    """
-    nodes, delivered = plan.by_node(), {package.node for package in plan.published()}
-    artefacts: list[dict[str, Any]] = []
+    plan: Plan, results: Iterable[Result], folder: Path, *, fingerprint: str = "", throwaway: bool = False
+) -> Manifest:
+    """Return the manifest of a finished build, whose files lie in a folder. fingerprint: of the key that signed."""
+    nodes = plan.by_node()
+    built = {}
     for result in results:
         package = nodes[result.node]
+        dist = f"{package.dist}=={package.upstream_version}"
         for file in result.entry.files:
-            name = file.path.name
-            kind = "debug-rpm" if file.path in result.debug else _kind(name, published=package.node in delivered)
-            artefacts.append(
-                {
-                    "kind": kind,
-                    "name": name,
-                    "size": file.size,
-                    "sha256": file.sha256,
-                    "node": package.node,
-                    "dist": f"{package.dist}=={package.upstream_version}",
-                    **_signed(signed.get(file.path) if signed else None),
-                }
-            )
-    artefacts += [*repodata_artefacts(repodata), *file_artefacts(files)]
-    return {
-        "format": FORMAT,
-        "elpack": __version__,
-        "release": plan.release,
-        "version": plan.version,
-        "layout": plan.layout,
-        "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
-        "standin": plan.target.standin,
-        **({"signing": dict(signing)} if signing else {}),
-        "artefacts": sorted(artefacts, key=lambda artefact: (artefact["kind"], artefact["name"])),
-    }
+            built[file.path.name] = Listed("", Content(file.size, file.sha256), node=package.node, dist=dist)
+    target = plan.target
+    return Manifest(
+        *(__version__, plan.release, plan.version, plan.layout, target.name, target.python, target.arch),
+        standin=target.standin,
+        files=tuple(list_files(folder, built, signed=bool(fingerprint))),
+        fingerprint=fingerprint,
+        throwaway=throwaway,
+    )
 
 
-def repodata_files(folder: Path) -> list[Path]:
-    """Return the metadata of the repositories that a target's results have for hosts, without signatures.
+def list_files(folder: Path, built: Mapping[str, Listed], *, signed: bool) -> Iterator[Listed]:
+    """Yield what a manifest lists of a folder of results. built: what each RPM was before it was signed, by name."""
+    for path, file in handed_over(folder).items():
+        kind = kind_of(path)
+        if kind in PACKAGES:
+            yield replace(built[file.name], path=path, signed=_content_of(file) if signed else None)
+        elif kind in KINDS:
+            yield Listed(path, _content_of(file))
 
-    A signature proves itself, and is another one each time it is made.
+
+def handed_over(folder: Path) -> dict[str, Path]:
+    """Return all that lies in a folder of results and is no folder, by path below it; links are not followed."""
+    tops = [path for path in folder.iterdir() if path.name not in _OTHERS]
+    below = (path for top in tops for path in ((top,) if top.is_symlink() or not top.is_dir() else top.rglob("*")))
+    found = ((str(path.relative_to(folder)), path) for path in below if path.is_symlink() or not path.is_dir())
+    return dict(sorted(found))
+
+
+def read_manifest(folder: Path, error: type[ElpackError]) -> Manifest:
+    """Return the manifest of a folder of results. Raises `error` when it is none, or of another format."""
+    path = folder / MANIFEST
+    try:
+        return parse_manifest(_bytes_of(path))
+    except (OSError, ValueError) as cause:
+        what = f"the manifest cannot be used: {cause}"
+        raise error(Problem(what, str(path), fix="elpack rpm writes it anew")) from cause
+
+
+def _bytes_of(path: Path) -> bytes:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+        raise ValueError("it is no regular file, or too large")
+    return path.read_bytes()
+
+
+class Wrong(StrEnum):
+    """What can be wrong with a file."""
+
+    MISSING = "it is missing"
+    MORE = "the manifest does not list it"
+    NO_FILE = "it is no regular file"
+    OTHER = "it is not the file that the manifest lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A file that is not as the manifest says, by its path below the results. detail: in what, if it is another one."""
+
+    path: str
+    wrong: Wrong
+    detail: str = ""
+
+
+def deviations(folder: Path, listed: Manifest, *, before_signing: bool = False) -> Iterator[Deviation]:
+    """Yield all in which a folder of results is not what its manifest lists.
+
+    before_signing: RPMs may also be as they were before they were signed. Signatures themselves are judged elsewhere.
     """
-    files = (path for name in ("repo", "debug") for path in (folder / name / "repodata").glob("*"))
-    return sorted(path for path in files if path.suffix != ".asc")
+    there, files = handed_over(folder), {file.path: file for file in listed.files}
+    beside = _beside(listed, there)
+    for path in sorted(files.keys() | there.keys()):
+        if path not in there:
+            yield Deviation(path, Wrong.MISSING)
+        elif not stat.S_ISREG(there[path].lstat().st_mode):
+            yield Deviation(path, Wrong.NO_FILE)
+        elif path in files:
+            found, wanted = _content_of(there[path]), files[path].content
+            if found != wanted and not (before_signing and found == files[path].built):
+                told = (f"{one.size} bytes with sha256 {one.sha256}" for one in (found, wanted))
+                yield Deviation(path, Wrong.OTHER, "it has {}, and the manifest says {}".format(*told))
+        elif path not in beside:
+            yield Deviation(path, Wrong.MORE)
 
 
-def repodata_artefacts(files: Iterable[Path]) -> list[dict[str, Any]]:
-    """Return the entries of a manifest for metadata; those of debug/ are named with it."""
-    found = []
-    for path in files:
-        data = path.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        debug = path.parent.parent.name == "debug"
-        name = f"{'debug/' if debug else ''}repodata/{path.name}"
-        found.append({"kind": "repodata", "name": name, "size": len(data), "sha256": digest})
+def _beside(listed: Manifest, there: Collection[str]) -> set[str]:
+    """Return what belongs to the results and is not listed: the list itself, what speaks of places, and signatures."""
+    names = (f"{listed.release}.repo", f"{listed.release}-{listed.layout}.repo")
+    found = {MANIFEST, *[name for name in names if name in there][:1]}
+    if listed.fingerprint:
+        found |= {f"RPM-GPG-KEY-{listed.release}", *(path for path in there if kind_of(path) == "signature")}
     return found
 
 
-def file_artefacts(files: Iterable[Path]) -> list[dict[str, Any]]:
-    """Return the entries of a manifest for other files. Their folder tells their kind, and names all but specs."""
-    found = []
-    for path in files:
-        data, folder = path.read_bytes(), path.parent.name
-        kind, name = ("spec", path.name) if folder == "specs" else (folder, f"{folder}/{path.name}")
-        found.append({"kind": kind, "name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
-    return found
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _signed(copy: StoredFile | None) -> dict[str, Any]:
-    return {"signed": {"size": copy.size, "sha256": copy.sha256}} if copy else {}
+def _content_of(path: Path) -> Content:
+    return Content(path.stat().st_size, digest_of(path))
 
 
 def write_json(path: Path, value: object) -> None:
@@ -109,18 +149,21 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
+def finished(dist: Path) -> list[Path]:
+    """Return the folders of finished results of all targets and layouts, without what is under way."""
+    found = sorted((*dist.glob(f"*/*/{MANIFEST}"), *dist.glob(f"*/*/*/{MANIFEST}")))
+    return [path.parent for path in found if not any(part.startswith(".") for part in path.relative_to(dist).parts)]
+
+
 def write_index(dist: Path) -> None:
     """Write dist/manifest.json: the manifests of all targets that were built, by their folder."""
-    every = sorted((*dist.glob("*/*/manifest.json"), *dist.glob("*/*/*/manifest.json")))
-    # what begins with a dot is under way
-    found = [path for path in every if not any(part.startswith(".") for part in path.relative_to(dist).parts)]
-    targets = {str(path.parent.relative_to(dist)): json.loads(path.read_text()) for path in found}
-    write_json(dist / "manifest.json", {"format": FORMAT, "targets": targets})
+    targets = {str(folder.relative_to(dist)): json.loads((folder / MANIFEST).read_text()) for folder in finished(dist)}
+    write_json(dist / MANIFEST, {"format": FORMAT, "targets": targets})
 
 
 def drop_index(dist: Path) -> None:
     """Remove dist/manifest.json, for as long as it would not be what the targets' own manifests say."""
-    (dist / "manifest.json").unlink(missing_ok=True)
+    (dist / MANIFEST).unlink(missing_ok=True)
 
 
 def effective(release: Release) -> dict[str, Any]:
@@ -130,9 +173,3 @@ def effective(release: Release) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     return sorted(value) if isinstance(value, frozenset) else str(value)
-
-
-def _kind(name: str, *, published: bool) -> str:
-    if name.endswith(".src.rpm"):
-        return "srpm" if published else "buildroot-srpm"
-    return "rpm" if published else "buildroot-rpm"

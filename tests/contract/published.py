@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING
 from tests.contract.customer import toy
 
 from elpack.config import parse_release
-from elpack.manifest import repodata_artefacts, repodata_files, write_json
+from elpack.listed import Content, Listed, Manifest
+from elpack.manifest import digest_of, list_files, write_json
+from elpack.model import Layout
 from elpack.steps.repository import About, Packages
 from elpack.steps.repository import publish as lay_out
 from elpack.workspace import Workspace
@@ -96,28 +97,18 @@ class Factory:
 
     def _manifest(self, folder: Path, version: str, put: dict[Path, Path], seal: Signer | None) -> None:
         target, arch = folder.relative_to(self.workspace.dist).parts[:2]
-        artefacts = repodata_artefacts(repodata_files(folder))
-        for path, copy in put.items():
-            entry = {"kind": "srpm" if path.name.endswith(".src.rpm") else "rpm", "name": path.name, **_what(path)}
-            artefacts.append(entry | ({"signed": _what(copy)} if seal else {}))
-        manifest = {
-            "format": 1,
-            "release": "shop",
-            "version": version,
-            "layout": "stack",
-            "target": {"name": target, "python": "3.12", "arch": arch},
-            "standin": target.endswith("-standin"),
-            "artefacts": artefacts,
-            **({"signing": seal.description()} if seal else {}),
-        }
-        write_json(folder / "manifest.json", manifest)
+        write_json(folder / "release.json", {"name": "shop"})
+        built = {path.name: Listed("", Content(path.stat().st_size, digest_of(path))) for path in put}
+        manifest = Manifest(
+            *("1", "shop", version, Layout.STACK, target, "3.12", arch),
+            standin=target.endswith("-standin"),
+            files=tuple(list_files(folder, built, signed=bool(seal))),
+            fingerprint=seal.key.fingerprint if seal else "",
+            throwaway=bool(seal and seal.throwaway),
+        )
+        write_json(folder / "manifest.json", manifest.as_json())
         if seal:
             seal.file(folder / "manifest.json")
-
-
-def _what(path: Path) -> dict[str, object]:
-    data = path.read_bytes()
-    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def seen(folder: Path) -> dict[str, bytes | str]:

@@ -423,7 +423,8 @@ def test_a_manifest_that_lies_about_its_key(local: Site, keys: Keys) -> None:
     from tests.contract.published import rewritten
 
     folder = local.factory.make("1", signer=keys.throwaway)
-    rewritten(folder / "manifest.json", keys.throwaway, signing=keys.release.description())
+    told = {"fingerprint": keys.release.key.fingerprint, "throwaway": False}
+    rewritten(folder / "manifest.json", keys.throwaway, signing=told)
     problems = refused(local.again)
     assert any("is not to be trusted" in problem for problem in problems), problems
 
@@ -472,9 +473,9 @@ def test_all_architectures_and_layouts_go_together(local: Site) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("repo/toy-1-1.noarch.rpm", "it is not the file that the manifest describes"),
-        ("srpms/toy-1-1.src.rpm", "it is not the file that the manifest describes"),
-        ("repo/repodata/*-primary.xml.gz", "it is not the file that the manifest describes"),
+        ("repo/toy-1-1.noarch.rpm", "it is not the file that the manifest lists"),
+        ("srpms/toy-1-1.src.rpm", "it is not the file that the manifest lists"),
+        ("repo/repodata/*-primary.xml.gz", "it is not the file that the manifest lists"),
         ("manifest.json", "its signature does not count"),
         ("repo/repodata/repomd.xml.asc", "its signature does not count"),
     ],
@@ -494,7 +495,9 @@ def test_results_that_were_changed_after_they_were_signed(local: Site, name: str
     assert not list((local.folder / ".elpack").glob("stage/*"))
 
 
-@pytest.mark.parametrize("name", ["manifest.json.asc", "repo/repodata/repomd.xml.asc", "repo/toy-1-1.noarch.rpm"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json.asc", "repo/repodata/repomd.xml.asc", "repo/toy-1-1.noarch.rpm", "release.json"]
+)
 def test_results_that_lack_something(local: Site, name: str) -> None:
     (local.factory.make("1") / name).unlink()
     assert len(refused(local.again)) == 1
@@ -504,7 +507,7 @@ def test_an_rpm_that_the_metadata_do_not_name(local: Site) -> None:
     folder = local.factory.make("1")
     shutil.copy(local.factory.built("2")[0], folder / "repo")
     (problem,) = refused(local.again)
-    assert problem == "repo/toy-2-1.noarch.rpm: the manifest does not know it"
+    assert problem.startswith("el9/x86_64/repo/toy-2-1.noarch.rpm: the manifest does not list it\n")
 
 
 def test_foreign_files_and_links_among_the_results(local: Site) -> None:
@@ -513,8 +516,8 @@ def test_foreign_files_and_links_among_the_results(local: Site) -> None:
     (folder / "repo" / "more.rpm").symlink_to("/etc/passwd")
     problems = refused(local.again)
     assert [problem.partition("\n")[0] for problem in problems] == [
-        "el9/x86_64/notes.txt: it is no result of elpack's",
-        "el9/x86_64/repo/more.rpm: it is a symbolic link",
+        "el9/x86_64/notes.txt: the manifest does not list it",
+        "el9/x86_64/repo/more.rpm: it is no regular file",
     ]
 
 

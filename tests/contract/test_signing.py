@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.signing import make_key, signed_repository, signer_of, toy_rpm
@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from elpack.builders import Repository
 from elpack.cli import app
 from elpack.errors import InstallError, SigningError
-from elpack.manifest import file_artefacts, repodata_artefacts, repodata_files, write_json
+from elpack.listed import Content, Listed, Manifest
+from elpack.manifest import list_files, write_json
+from elpack.model import Layout
 from elpack.openpgp import dearmour, read_signature
 from elpack.steps.repository import About, Packages, publish
 from elpack.steps.resign import results, sign_results
@@ -189,19 +191,19 @@ def results_of(toys: list[Path], dist: Path, signer: Signer | None = None) -> Pa
     folder = dist / "el9" / "x86_64"
     packages = Packages(tuple(toys[:1]), srpms=(), buildroot=tuple(toys[1:]))
     publish(packages, folder, About("shop", "shop", "shop for a test", folder.as_uri()), signer)
-    kinds = {toys[0].name: "rpm", toys[1].name: "buildroot-rpm"}
-    entries: list[dict[str, Any]] = [
-        {"kind": kinds[file.path.name], "name": file.path.name, "size": file.size, "sha256": file.sha256}
-        for file in stored(toys)
-    ]
-    manifest: dict[str, Any] = {"release": "shop", "layout": "stack", "target": {"name": "el9", "arch": "x86_64"}}
-    write_json(
-        folder / "manifest.json", {**manifest, "artefacts": entries + repodata_artefacts(repodata_files(folder))}
-    )
     (folder / "logs").mkdir()
     (folder / "logs" / "log").write_text("x")
     (folder / "release.json").write_text("{}")
+    listed(folder, toys)
     return folder
+
+
+def listed(folder: Path, toys: list[Path]) -> None:
+    """Write the manifest of what lies there."""
+    built = {file.path.name: Listed("", Content(file.size, file.sha256)) for file in stored(toys)}
+    files = tuple(list_files(folder, built, signed=False))
+    manifest = Manifest("1", "shop", "1", Layout.STACK, "el9", "3.12", "x86_64", standin=False, files=files)
+    write_json(folder / "manifest.json", manifest.as_json())
 
 
 def sign(dist: Path, signer: Signer, *, metadata: bool = False) -> int:
@@ -226,10 +228,10 @@ def test_unsigned_results_are_signed_later(old: Signer, new: Signer, toys: list[
             assert by.keyring.verify(folder / name, folder / f"{name}.asc") == by.key.fingerprint
         manifest = json.loads((folder / "manifest.json").read_text())
         assert manifest["signing"] == {"fingerprint": by.key.fingerprint, "throwaway": False}
-        listed = {entry["name"]: entry for entry in manifest["artefacts"]}
+        entries = {entry["name"]: entry for entry in manifest["artefacts"]}
         signed = {file.path.name: file for file in stored(folder.glob("*/*.rpm"))}
         for file in stored(toys):
-            entry = listed[file.path.name]
+            entry = entries[file.path.name]
             assert (entry["size"], entry["sha256"]) == (file.size, file.sha256)
             assert entry["signed"]["sha256"] == signed[file.path.name].sha256
         assert (folder / "logs" / "log").read_text() == "x"
@@ -256,24 +258,23 @@ def test_only_what_the_manifest_lists_is_signed(old: Signer, toys: list[Path], t
     toy = folder / "repo" / toys[0].name
     toy.unlink()
     toy.write_bytes(toys[0].read_bytes() + b"x")
-    (folder / "buildroot" / toys[1].name).unlink()
+    missing = folder / "buildroot" / toys[1].name
+    missing.unlink()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(SigningError) as caught:
         sign(tmp_path, old)
-    assert {problem.where for problem in caught.value.problems} == {str(foreign), str(toy), str(folder / toys[1].name)}
+    assert {problem.where for problem in caught.value.problems} == {str(foreign), str(toy), str(missing)}
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("kind", ["spec", "sbom", "provenance"])
-def test_other_files_are_what_the_manifest_lists(kind: str, old: Signer, toys: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["specs", "sbom", "provenance", "repo/repodata", "buildroot/repodata", ""])
+def test_other_files_are_what_the_manifest_lists(place: str, old: Signer, toys: list[Path], tmp_path: Path) -> None:
     folder = results_of(toys, tmp_path)
-    place = folder / ("specs" if kind == "spec" else kind)
-    place.mkdir(exist_ok=True)
-    (place / "toy").write_text("{}")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["artefacts"] += file_artefacts([place / "toy"])
-    write_json(folder / "manifest.json", manifest)
-    foreign, missing = place / "x.intoto.json", place / "toy"
+    missing = folder / place / ("toy.spec" if place else "release.json")
+    missing.parent.mkdir(exist_ok=True)
+    missing.write_text("{}")
+    listed(folder, toys)
+    foreign = missing.with_name("x.intoto.json")
     foreign.write_text("{}")
     missing.unlink()
     with pytest.raises(SigningError) as caught:
@@ -298,7 +299,7 @@ def test_nothing_to_sign(tmp_path: Path) -> None:
         results(tmp_path)
     (tmp_path / "el9" / "x86_64").mkdir(parents=True)
     (tmp_path / "el9" / "x86_64" / "manifest.json").write_text('{"artefacts": 7}')
-    with pytest.raises(SigningError, match="no manifest"):
+    with pytest.raises(SigningError, match="the manifest cannot be used"):
         results(tmp_path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -154,11 +153,6 @@ class Project:
         journal = self.work / "store" / "journal.jsonl"
         events = [json.loads(line) for line in journal.read_text().splitlines() if line.startswith("{")]
         return [event["node"] for event in events if event["event"] == "built"]
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def link_tree(source: Path, into: Path) -> None:

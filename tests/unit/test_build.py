@@ -19,6 +19,7 @@ from elpack.manifest import manifest
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.steps.build import Build
+from elpack.steps.repository import packages_of
 from elpack.steps.results import debug_packages, published
 from elpack.store import Store
 
@@ -251,8 +252,16 @@ def test_one_source_package_may_give_several_rpms(site: Site) -> None:
     assert set(SEVERAL) & {path.name for path in published(plan, results)} == {SEVERAL[0]}
     # nothing is compiled against debug packages
     assert set(SEVERAL) & workshop.roots[nvr(plan, "stack/own")] == {SEVERAL[0]}
-    kinds = {artefact["name"]: artefact["kind"] for artefact in manifest(plan, results.values(), ())["artefacts"]}
+    output = site.folder / "output"
+    for place, paths in packages_of(plan, results).places().items():
+        (output / place).mkdir(parents=True)
+        for path in paths:
+            (output / place / path.name).write_bytes(path.read_bytes())
+    listed = manifest(plan, results.values(), output)
+    kinds = {file.name: file.kind for file in listed.files}
     assert [kinds[name] for name in SEVERAL] == ["rpm", "debug-rpm", "debug-rpm"]
+    assert {(file.node, file.dist) for file in listed.files if file.name in SEVERAL} == {("stack/lib", "lib==0.9")}
+    assert len(listed.files) == sum(len(result.entry.files) for result in results.values())
 
 
 def test_a_dist_may_be_called_like_a_debug_package(site: Site) -> None:

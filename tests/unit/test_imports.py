@@ -28,6 +28,7 @@ PURE = (
     "config_system",
     "config_values",
     "targets",
+    "listed",
     "lockfile",
     "selection",
     "freshness",
@@ -72,7 +73,7 @@ EFFECTS = (
     "report",
     "cli",
 )
-"""What reads, writes, runs or shows. `manifest` writes its file; `archives` reads what others made."""
+"""What reads, writes, runs or shows. `manifest` reads and writes its file; `archives` reads what others made."""
 
 EXEMPT = ("assets", "__main__")
 """assets are programs for the roots that elpack makes: they import nothing of elpack, and run on their own there."""

@@ -13,7 +13,7 @@ from elpack.cli import app
 from elpack.errors import BuildError, ConfigError, StoreError
 from elpack.plan.make import make_plan
 from elpack.run import Command, Completed
-from elpack.steps.compare import compare, kind_of
+from elpack.steps.compare import compare
 from elpack.steps.otherwise import Here, Otherwise, otherwise
 from elpack.steps.rebuild import Places, build_again, keep, named_nodes, places, varied
 from elpack.workspace import Workspace
@@ -87,21 +87,6 @@ def test_causes_come_before_what_follows_and_what_is_missing_is_told(results: tu
 def test_another_address_in_the_repo_file_is_a_difference(results: tuple[Path, Path]) -> None:
     (results[1] / "shop.repo").write_text("baseurl=http://evil.example/repo\n")
     assert [one.name for one in compare(*results).differences] == ["shop.repo"]
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("buildroot/x.src.rpm", "buildroot-srpm"),
-        ("buildroot/x.rpm", "buildroot-rpm"),
-        ("debug/repodata/repomd.xml", "repodata"),
-        ("srpms/x.src.rpm", "srpm"),
-        ("sbom/release.cdx.json", "sbom"),
-        ("surprise", "other"),
-    ],
-)
-def test_kinds(name: str, kind: str) -> None:
-    assert kind_of(name) == kind
 
 
 def test_everything_is_otherwise(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.errors import CommandError
+from elpack.listed import kind_of
+from elpack.manifest import handed_over
 from elpack.run import Command
 
 if TYPE_CHECKING:
@@ -17,16 +19,6 @@ if TYPE_CHECKING:
 
     from elpack.run import Runner
 
-_PLACES = {
-    "repo": "rpm",
-    "debug": "debug-rpm",
-    "srpms": "srpm",
-    "buildroot": "buildroot-rpm",
-    "specs": "spec",
-    "sbom": "sbom",
-    "provenance": "provenance",
-}
-_NAMES = {"manifest.json": "manifest", "release.json": "release"}
 _EXPLAINED = 20
 """How many differences diffoscope is asked about; most follow from the first ones."""
 _PATIENCE = 300.0
@@ -81,27 +73,13 @@ def compare(first: Path, second: Path) -> Comparison:
 def artefacts(output: Path) -> dict[str, Artefact]:
     """Return all files of a build's results by their path below it, logs left out."""
     found = {}
-    for path in sorted(output.rglob("*")):
-        place = path.relative_to(output)
-        if place.parts[0] != "logs" and path.is_file():
+    for name, path in handed_over(output).items():
+        if path.is_file():
             data = path.read_bytes()
             if path.suffix == ".repo":
                 data = data.replace(bytes(output), b"<folder>")
-            name = str(place)
             found[name] = Artefact(kind_of(name), name, hashlib.sha256(data).hexdigest())
     return found
-
-
-def kind_of(name: str) -> str:
-    """Return the kind of a result by its path."""
-    first, _, rest = name.partition("/")
-    if rest.startswith("repodata/"):
-        return "repodata"
-    if first == "buildroot" and name.endswith(".src.rpm"):
-        return "buildroot-srpm"
-    if not rest:
-        return _NAMES.get(name, "repo-file" if name.endswith(".repo") else "other")
-    return _PLACES.get(first, "other")
 
 
 def explain(

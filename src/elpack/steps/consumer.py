@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from elpack.errors import ElpackError, Problem, PublishError
+from elpack.listed import REPOSITORIES
+from elpack.manifest import MANIFEST, deviations, read_manifest
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import CLEAN_ENV, Command, run
 from elpack.steps.describe import check_provenance
@@ -19,22 +19,11 @@ from elpack.tools.gpg import Keyring
 from elpack.tools.rpmsign import verify_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
+    from elpack.listed import Manifest
     from elpack.run import Runner
 
-FOLDERS: Mapping[str, tuple[str, ...]] = {
-    "rpm": ("repo",),
-    "debug-rpm": ("debug",),
-    "srpm": ("srpms",),
-    "buildroot-rpm": ("buildroot",),
-    "buildroot-srpm": ("buildroot", "srpms"),
-}
-"""Where RPMs of each kind lie. The source packages of a bundle's parts are its source, and may lie in two places."""
-
-REPOSITORIES = ("repo", "debug", "buildroot")
-_LISTED = ("*/*.rpm", "repo/repodata/*", "debug/repodata/*", "specs/*", "sbom/*", "provenance/*")
-"""What a manifest lists all of, but for signatures."""
 _CONFIGURATION = """\
 [main]
 reposdir=/dev/null
@@ -63,12 +52,6 @@ class Seen:
     size: int
 
 
-def digest_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def verify_as_consumer(
     location: Path,
     key_file: Path,
@@ -89,14 +72,13 @@ def verify_as_consumer(
     """
     location = location.absolute()
     with keys_of(key_file, runner) as keyring:
-        told, by = _check_keys(location, keyring, trusted)
-        manifest = json.loads((location / "manifest.json").read_text())
-        size = check_files(location, manifest)
+        manifest, by = _signed_manifest(location, keyring, trusted)
+        size = _check_files(location, manifest)
         made = [path for name in REPOSITORIES if (path := location / name).is_dir()]
         for repository in made:
             _check_signature(keyring, repository / "repodata" / "repomd.xml", repository.name)
         with _as_publish_error():
-            check_provenance(location, keyring, [told])
+            check_provenance(location, keyring, [manifest.fingerprint])
     for repository in made:
         _download_all(repository, key_file, arch, releasever, runner)
     packages = sorted(location.glob("*/*.rpm"))
@@ -113,10 +95,10 @@ def _as_publish_error() -> Iterator[None]:
         raise PublishError(*error.problems) from error
 
 
-def _check_keys(
+def _signed_manifest(
     location: Path, keyring: Keyring, trusted: Collection[Fingerprint] | None
-) -> tuple[Fingerprint, Fingerprint]:
-    """Return which key signed the manifest, which must be the one that it names, and which part of that key did."""
+) -> tuple[Manifest, Fingerprint]:
+    """Return the manifest, which the key that it names must have signed, and which part of that key did."""
     held = keyring.keys()
     strange = [key for key in held if trusted is not None and key.fingerprint not in trusted]
     if strange:
@@ -124,11 +106,11 @@ def _check_keys(
         raise PublishError(
             *(Problem(f"{key.fingerprint} ({key.user}) is not to be trusted", location.name, why) for key in strange)
         )
-    by = _check_signature(keyring, location / "manifest.json", location.name)
-    told = json.loads((location / "manifest.json").read_text()).get("signing", {}).get("fingerprint")
-    if told != by:
-        raise PublishError(Problem(f"it names the key {told}; {by} signed it", f"{location.name}/manifest.json"))
-    return by, Fingerprint(read_signature(dearmour((location / "manifest.json.asc").read_text())).issuer)
+    by = _check_signature(keyring, location / MANIFEST, location.name)
+    manifest = read_manifest(location, PublishError)
+    if (told := manifest.fingerprint) != by:
+        raise PublishError(Problem(f"it names the key {told}; {by} signed it", f"{location.name}/{MANIFEST}"))
+    return manifest, Fingerprint(read_signature(dearmour((location / f"{MANIFEST}.asc").read_text())).issuer)
 
 
 @contextmanager
@@ -154,44 +136,12 @@ def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:
     return by
 
 
-def check_files(location: Path, manifest: Mapping[str, Any]) -> int:
-    """Compare all files that the manifest is about with it, and return the bytes of them. Raises `PublishError`."""
-    wanted = _by_path(location, manifest)
-    found = {
-        str(path.relative_to(location))
-        for pattern in _LISTED
-        for path in location.glob(pattern)
-        if not path.name.endswith((".asc", ".dsse.json"))
-    }
-    problems = [Problem("the manifest does not know it", where=path) for path in sorted(found - wanted.keys())]
-    size = 0
-    for path, (told, sha256) in sorted(wanted.items()):
-        file = location / path
-        if file.is_symlink() or not file.is_file():
-            problems.append(Problem("it is missing", where=path))
-        elif file.stat().st_size != told or digest_of(file) != sha256:
-            problems.append(Problem("it is not the file that the manifest describes", where=path))
-        size += told
+def _check_files(location: Path, manifest: Manifest) -> int:
+    """Hold what lies there against the manifest, and return the bytes that it lists. Raises `PublishError`."""
+    problems = [Problem(one.wrong, where=one.path, why=one.detail) for one in deviations(location, manifest)]
     if problems:
         raise PublishError(*problems)
-    return size
-
-
-def _by_path(location: Path, manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
-    wanted: dict[str, tuple[int, str]] = {}
-    for artefact in manifest["artefacts"]:
-        told = artefact.get("signed", artefact)
-        kind, name = artefact["kind"], str(artefact["name"])
-        if kind == "repodata":
-            wanted[name if name.startswith("debug/") else f"repo/{name}"] = (told["size"], told["sha256"])
-        elif kind in {"spec", "sbom", "provenance"}:
-            wanted[f"specs/{name}" if kind == "spec" else name] = (told["size"], told["sha256"])
-        if kind not in FOLDERS:
-            continue
-        places = [f"{folder}/{name}" for folder in FOLDERS[kind]]
-        for path in [path for path in places if (location / path).exists()] or places[:1]:
-            wanted[path] = (told["size"], told["sha256"])
-    return wanted
+    return sum(file.content.size for file in manifest.files)
 
 
 def _download_all(repository: Path, key_file: Path, arch: str, releasever: str, runner: Runner) -> None:

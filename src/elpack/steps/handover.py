@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.builders import Repository
-from elpack.manifest import effective, manifest, repodata_files, write_json
+from elpack.manifest import MANIFEST, effective, manifest, write_json
 from elpack.steps.describe import signed_provenance
 from elpack.steps.repository import packages_of, publish
 from elpack.steps.sign import RememberingSigner
@@ -43,24 +43,19 @@ class Handover:
         publish(_instead(packages, signed), folder, self.about, seal)
         documents = self._describe(folder, packages, signed)
         if seal and signer:
-            statements = [path for path in documents if path.name.endswith(".intoto.json")]
-            documents += [signed_provenance(path, seal, signer.key.fingerprint) for path in statements]
+            for path in documents:
+                if path.name.endswith(".intoto.json"):
+                    signed_provenance(path, seal, signer.key.fingerprint)
         nodes = self.plan.by_node()
         (folder / "specs").mkdir()
         for node, text in specs.items():
             (folder / "specs" / f"{nodes[node].rpm}.spec").write_text(text)
-        listed = manifest(
-            self.plan,
-            self.results.values(),
-            repodata_files(folder),
-            signed,
-            signer.description() if signer else None,
-            files=[*documents, *sorted((folder / "specs").iterdir())],
-        )
-        write_json(folder / "manifest.json", listed)
-        if seal:
-            seal.file(folder / "manifest.json")
         write_json(folder / "release.json", effective(self.release))
+        by, throwaway = (signer.key.fingerprint, signer.throwaway) if signer else ("", False)
+        listed = manifest(self.plan, self.results.values(), folder, fingerprint=by, throwaway=throwaway)
+        write_json(folder / MANIFEST, listed.as_json())
+        if seal:
+            seal.file(folder / MANIFEST)
 
     def write_for_installation(self, folder: Path, signer: Signer, store: Store) -> None:
         """Lay out, in an empty folder, a signed repository of what hosts install, and no more."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import configparser
-import hashlib
-import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, SigningError
 from elpack.manifest import (
+    MANIFEST,
+    Wrong,
+    deviations,
+    digest_of,
     drop_index,
-    file_artefacts,
-    repodata_artefacts,
-    repodata_files,
+    finished,
+    list_files,
+    read_manifest,
     write_index,
     write_json,
 )
@@ -23,13 +26,13 @@ from elpack.steps.repository import About, Packages, publish
 from elpack.store.lock import held_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from elpack.listed import Manifest
     from elpack.steps.sign import Signer
 
 _PLACES = ("repo", "debug", "srpms", "buildroot")
-_OTHERS = ("spec", "sbom", "provenance")
 _DAMAGED = "it was changed after it was built, or not copied whole"
 
 
@@ -39,13 +42,11 @@ def results(dist: Path, target: str = "", arch: str = "", layout: str = "") -> t
     Raises `SigningError` when there is none.
     """
     found = []
-    for path in sorted((*dist.glob("*/*/manifest.json"), *dist.glob("*/*/*/manifest.json"))):
-        if any(part.startswith(".") for part in path.relative_to(dist).parts):
-            continue  # under way
-        manifest = _read(path)
-        about = (manifest["target"]["name"], manifest["target"]["arch"], manifest["layout"])
+    for folder in finished(dist):
+        manifest = read_manifest(folder, SigningError)
+        about = (manifest.target, manifest.arch, manifest.layout)
         if all(wanted in {"", has} for wanted, has in zip((target, arch, layout), about, strict=True)):
-            found.append(path.parent)
+            found.append(folder)
     if not found:
         raise SigningError(Problem("there is nothing to sign", str(dist), fix="elpack rpm --unsigned"))
     return tuple(found)
@@ -70,9 +71,9 @@ def sign_results(
 
 
 def _sign(folder: Path, signer: Signer, *, metadata: bool) -> int:
-    manifest = _read(folder / "manifest.json")
+    manifest = read_manifest(folder, SigningError)
     problems = [*_stranger(folder, signer)] if metadata else []
-    problems += [*_differences(folder, manifest, signed=metadata), *_other_differences(folder, manifest)]
+    problems += _differences(folder, manifest, before_signing=not metadata)
     if problems:
         raise SigningError(*problems)
     kept = [path.name for path in folder.iterdir() if path.is_dir() and path.name not in {*_PLACES, PROVENANCE}]
@@ -82,19 +83,20 @@ def _sign(folder: Path, signer: Signer, *, metadata: bool) -> int:
         packages = Packages(*(tuple(copies[path.name] for path in _rpms(folder / place)) for place in _PLACES))
         publish(packages, stage, about, signer)
         by_path = {
-            f"{place}/{path.name}": _digest(path) for place, paths in packages.places().items() for path in paths
+            f"{place}/{path.name}": digest_of(path) for place, paths in packages.places().items() for path in paths
         }
-        stated = renewed_provenance(folder, stage, by_path, signer, signer.key.fingerprint)
+        renewed_provenance(folder, stage, by_path, signer, signer.key.fingerprint)
         for path in folder.iterdir():
             if path.is_file() and not (stage / path.name).exists() and path.suffix != ".asc":
                 link_or_copy(path, stage / path.name)
-        (stage / "manifest.json").unlink()
-        write_json(stage / "manifest.json", _listed(manifest, copies, stage, signer, stated))
+        (stage / MANIFEST).unlink()
         shutil.rmtree(stage / ".signed", ignore_errors=True)
-        for path in folder.iterdir():
-            if path.suffix == ".asc" and (stage / path.stem).is_file():
-                signer.file(stage / path.stem)
-        signer.file(stage / "manifest.json")
+        files = [file for file in manifest.files if file.path.partition("/")[0] in kept]
+        files += list_files(stage, manifest.packages(), signed=True)
+        by = signer.key.fingerprint
+        renewed = replace(manifest, files=tuple(files), fingerprint=by, throwaway=signer.throwaway)
+        write_json(stage / MANIFEST, renewed.as_json())
+        signer.file(stage / MANIFEST)
     return len(copies)
 
 
@@ -110,40 +112,17 @@ def _rpms(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.rpm"))
 
 
-def _differences(folder: Path, manifest: Mapping[str, Any], *, signed: bool) -> Iterator[Problem]:
-    """Yield what is not as the manifest says: RPMs as they were before signing or after it, none more and none less."""
-    known = {entry["name"]: entry for entry in manifest["artefacts"] if entry["name"].endswith(".rpm")}
-    seen = set()
-    for path in (path for place in _PLACES for path in _rpms(folder / place)):
-        seen.add(path.name)
-        if path.name not in known:
-            yield Problem("the manifest does not list it", where=str(path), why="it was put there by somebody else")
-            continue
-        entry = known[path.name]
-        wanted = {entry.get("signed", {}).get("sha256")} | (set() if signed else {entry["sha256"]})
-        if _digest(path) not in wanted:
-            yield Problem("it is not the file that the manifest lists", str(path), _DAMAGED, "copy it again, or build")
-    for name in sorted(known.keys() - seen):
-        yield Problem("it is missing", where=str(folder / name), why=_DAMAGED, fix="copy it again, or build")
-
-
-def _other_differences(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield which specs, bills of materials and statements are not as the manifest says; statements are signed, too."""
-    listed = {entry["name"]: entry for entry in manifest["artefacts"] if entry["kind"] in _OTHERS}
-    paths = {(f"specs/{name}" if entry["kind"] == "spec" else name): entry for name, entry in listed.items()}
-    for name, entry in sorted(paths.items()):
-        path = folder / name
-        if not path.is_file():
-            yield Problem("it is missing", where=str(path), why=_DAMAGED, fix="copy it again, or build")
-        elif _digest(path) != entry["sha256"]:
-            yield Problem("it is not the file that the manifest lists", str(path), _DAMAGED, "copy it again, or build")
-    for path in sorted(path for place in ("specs", "sbom", PROVENANCE) for path in (folder / place).glob("*")):
-        if str(path.relative_to(folder)) not in paths:
-            yield Problem("the manifest does not list it", where=str(path), why="it was put there by somebody else")
+def _differences(folder: Path, manifest: Manifest, *, before_signing: bool) -> Iterator[Problem]:
+    for one in deviations(folder, manifest, before_signing=before_signing):
+        if one.wrong is Wrong.MORE:
+            yield Problem(one.wrong, where=str(folder / one.path), why="it was put there by somebody else")
+        else:
+            why = f"{_DAMAGED}: {one.detail}" if one.detail else _DAMAGED
+            yield Problem(one.wrong, str(folder / one.path), why, "copy it again, or build")
 
 
 def _stranger(folder: Path, signer: Signer) -> Iterator[Problem]:
-    path, signature = folder / "manifest.json", folder / "manifest.json.asc"
+    path, signature = folder / MANIFEST, folder / f"{MANIFEST}.asc"
     by = signer.keyring.verify(path, signature) if signature.exists() else None
     if by not in signer.trusted:
         why = f"its signature is by {by}" if by else "it has no valid signature by a key of this home"
@@ -151,22 +130,7 @@ def _stranger(folder: Path, signer: Signer) -> Iterator[Problem]:
         yield Problem("it is not what a trusted key signed", str(path), why, fix)
 
 
-def _listed(
-    manifest: dict[str, Any], copies: Mapping[str, Path], stage: Path, signer: Signer, stated: Iterable[Path]
-) -> dict[str, Any]:
-    """Return the manifest with the new signatures, repodata and provenance."""
-    made_anew = ("repodata", PROVENANCE)
-    artefacts = [dict(entry) for entry in manifest["artefacts"] if entry["kind"] not in made_anew]
-    for entry in artefacts:
-        if path := copies.get(entry["name"]):
-            entry["signed"] = {"size": path.stat().st_size, "sha256": _digest(path)}
-    artefacts += repodata_artefacts(repodata_files(stage))
-    artefacts += file_artefacts(stated)
-    ordered = sorted(artefacts, key=lambda entry: (entry["kind"], entry["name"]))
-    return {**manifest, "artefacts": ordered, "signing": signer.description()}
-
-
-def _about(folder: Path, manifest: Mapping[str, Any]) -> About:
+def _about(folder: Path, manifest: Manifest) -> About:
     """Return what the .repo file says already, but for the folder if that is no address on the web."""
     files = sorted(folder.glob("*.repo"))
     try:
@@ -180,19 +144,4 @@ def _about(folder: Path, manifest: Mapping[str, Any]) -> About:
     if not (title + url).isprintable():
         raise SigningError(Problem("name or baseurl holds a line of its own", str(path), _DAMAGED))
     served = not url.startswith("file:")
-    return About(path.stem, manifest["release"], title, url if served else folder.as_uri(), served)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        _ = manifest["target"]["name"], manifest["target"]["arch"], manifest["layout"], manifest["release"]
-        _ = [(entry["kind"], entry["name"], entry["sha256"]) for entry in manifest["artefacts"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SigningError(Problem(f"it is no manifest of elpack's: {error!r}", where=str(path))) from error
-    return manifest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return About(path.stem, manifest.release, title, url if served else folder.as_uri(), served)

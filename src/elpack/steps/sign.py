@@ -60,10 +60,6 @@ class Signer:
         """What signs: the key itself, or its newest subkey that can."""
         return signing_part(self.key, time.time()).fingerprint
 
-    def description(self) -> dict[str, object]:
-        """Return what the manifest says of it."""
-        return {"fingerprint": self.key.fingerprint, "throwaway": self.throwaway}
-
     def public_keys(self) -> str:
         """Return the keys that customers are to trust, as one armoured block."""
         return self.keyring.export(self.trusted)

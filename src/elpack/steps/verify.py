@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import configparser
-import hashlib
-import json
-import stat
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from elpack.errors import ElpackError, Problem, SigningError, VerifyError
-from elpack.model import Layout
+from elpack.listed import PACKAGES, REPOSITORIES
+from elpack.manifest import MANIFEST, Wrong, deviations, read_manifest
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import Command
 from elpack.steps.describe import check_provenance
@@ -24,43 +22,11 @@ from elpack.tools.rpmsign import verify_packages
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from elpack.listed import Manifest
     from elpack.run import Runner
 
-_PLACES = {
-    "rpm": "repo",
-    "debug-rpm": "debug",
-    "srpm": "srpms",
-    "buildroot-rpm": "buildroot",
-    "buildroot-srpm": "buildroot",
-    "spec": "specs",
-}
-_REPOSITORIES = ("repo", "debug", "buildroot")
-_PACKAGES = ("rpm", "debug-rpm", "srpm", "buildroot-rpm", "buildroot-srpm")
-_OTHERS = frozenset({"logs", *Layout})
-"""Folders beside the results that are none: logs, and other layouts' results."""
-_LARGEST = 64 << 20
 _REPO_KEYS = 6
 """name, baseurl, enabled, gpgcheck, repo_gpgcheck, gpgkey"""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One file that the manifest lists: its path below the results, and size and digest as it lies there."""
-
-    kind: str
-    path: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What is needed of a manifest.json. `fingerprint` is of the key that signed, empty where nothing is signed."""
-
-    release: str
-    files: tuple[Listed, ...]
-    fingerprint: str
-    throwaway: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +44,14 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
     trusted: fingerprints of the release's own keys; without any, whatever key lies beside the results counts, and
     the caller says so. unsigned: no signatures are expected.
     """
-    try:
-        manifest = read_manifest(output / "manifest.json")
-    except FileNotFoundError:
-        raise VerifyError(Problem("nothing was handed over here", str(output), fix="elpack rpm-all")) from None
-    except (OSError, ValueError) as error:
-        raise VerifyError(Problem(f"the manifest cannot be used: {error}", str(output / "manifest.json"))) from error
-    problems = [*_wrong_files(output, manifest)]
-    for name in _REPOSITORIES:
+    if not (output / MANIFEST).exists():
+        raise VerifyError(Problem("nothing was handed over here", str(output), fix="elpack rpm-all"))
+    manifest = read_manifest(output, VerifyError)
+    problems = [
+        Problem(one.wrong, one.path, one.detail, "elpack rpm puts it there again" if one.wrong is Wrong.MISSING else "")
+        for one in deviations(output, manifest)
+    ]
+    for name in REPOSITORIES:
         if (output / name).is_dir():
             problems += wrong_metadata(output / name, runner)
     problems += _wrong_signatures(output, manifest, trusted, runner, unsigned=unsigned)
@@ -93,88 +59,6 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
         raise VerifyError(*dict.fromkeys(problems))
     kinds = Counter(listed.kind for listed in manifest.files)
     return Verified(dict(sorted(kinds.items())), manifest.fingerprint, manifest.throwaway)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Return what a manifest lists. Raises ValueError when it is not of the form that elpack writes."""
-    if path.is_symlink() or path.stat().st_size > _LARGEST:
-        raise ValueError("it is a link, or too large")
-    try:
-        data = json.loads(path.read_text())
-        signing = data.get("signing", {})
-        files = tuple(_listed(artefact, signed="signing" in data) for artefact in data["artefacts"])
-        return Manifest(
-            str(data["release"]), files, str(signing.get("fingerprint", "")), bool(signing.get("throwaway", False))
-        )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"it has not the form that elpack writes ({error!r})") from error
-
-
-def _listed(artefact: Mapping[str, Any], *, signed: bool) -> Listed:
-    kind, name = str(artefact["kind"]), str(artefact["name"])
-    path = _path(kind, name)
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ValueError(f"it names a file outside of its folder: {name!r}")
-    if signed and kind in _PACKAGES and "signed" not in artefact:
-        raise ValueError(f"it has no signed digest of {name}")
-    as_it_lies = artefact.get("signed", artefact)
-    return Listed(kind, path, int(as_it_lies["size"]), str(as_it_lies["sha256"]))
-
-
-def _path(kind: str, name: str) -> str:
-    """Return where an artefact lies below the results."""
-    if kind in _PLACES:
-        return f"{_PLACES[kind]}/{name}"
-    # metadata of the main repository is named without it
-    return f"repo/{name}" if name.startswith("repodata/") else name
-
-
-def _wrong_files(output: Path, manifest: Manifest) -> Iterator[Problem]:
-    there = {str(path.relative_to(output)): path for path in _walk(output)}
-    listed = {file.path: file for file in manifest.files}
-    for name in sorted(listed.keys() - there.keys()):
-        yield Problem("it is missing", where=name, fix="elpack rpm puts it there again")
-    # of the build requirements' own repository only the packages are listed; its repomd.xml tells of the rest
-    unlisted = [name for name in sorted(there) if name not in listed and not name.startswith("buildroot/repodata/")]
-    for name in (name for name in unlisted if name not in _beside(manifest, there)):
-        yield Problem("it is there, and the manifest does not list it", where=name)
-    for name, path in sorted(there.items()):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            yield Problem("it is no regular file", where=name)
-        elif name in listed:
-            yield from _wrong_content(path, listed[name])
-
-
-def _walk(output: Path) -> Iterator[Path]:
-    for path in sorted(output.iterdir()):
-        if path.name not in _OTHERS:
-            yield from (path,) if path.is_symlink() or not path.is_dir() else _below(path)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir())
-
-
-def _beside(manifest: Manifest, there: Collection[str]) -> set[str]:
-    """Return the files that belong to the results and are not listed, because they speak of the list or of a place."""
-    names = {"manifest.json", "release.json"}
-    repo_files = sorted(name for name in there if name.endswith(".repo") and "/" not in name)
-    names |= {name for name in repo_files[:1] if name.startswith(manifest.release)}
-    if manifest.fingerprint:
-        names |= {"manifest.json.asc", f"RPM-GPG-KEY-{manifest.release}"}
-        names |= {f"{repository}/repodata/repomd.xml.asc" for repository in _REPOSITORIES}
-    return names
-
-
-def _wrong_content(path: Path, listed: Listed) -> Iterator[Problem]:
-    size = path.stat().st_size
-    if size != listed.size:
-        yield Problem(f"it has {size} bytes, and the manifest says {listed.size}", where=listed.path)
-        return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != listed.sha256:
-        yield Problem(f"its sha256 is {digest}, and the manifest says {listed.sha256}", where=listed.path)
 
 
 def _wrong_signatures(
@@ -241,7 +125,7 @@ def _unchecked(output: Path, manifest: Manifest, key_file: str) -> Iterator[Prob
 
 
 def _unsigned_files(output: Path, manifest: Manifest, keyring: Keyring) -> Iterator[Problem]:
-    repomds = [output / name / "repodata" / "repomd.xml" for name in _REPOSITORIES if (output / name).is_dir()]
+    repomds = [output / name / "repodata" / "repomd.xml" for name in REPOSITORIES if (output / name).is_dir()]
     for path in (output / "manifest.json", *repomds):
         signature = path.with_name(f"{path.name}.asc")
         name = str(signature.relative_to(output))
@@ -253,7 +137,7 @@ def _unsigned_files(output: Path, manifest: Manifest, keyring: Keyring) -> Itera
 
 
 def _unsigned_packages(output: Path, manifest: Manifest, keyring: Keyring, runner: Runner) -> Iterator[Problem]:
-    packages = [output / file.path for file in manifest.files if file.kind in _PACKAGES]
+    packages = [output / file.path for file in manifest.files if file.kind in PACKAGES]
     there = [path for path in packages if path.is_file()]
     # what signed may be a subkey; the signature of the manifest says which, and gpg has judged it
     by = read_signature(dearmour((output / "manifest.json.asc").read_text())).issuer

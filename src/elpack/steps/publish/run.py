@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, PublishError
+from elpack.manifest import digest_of
 from elpack.publication import (
     RELEASES,
     SNAPSHOTS,
@@ -26,7 +27,6 @@ from elpack.publication import (
     served_at,
 )
 from elpack.run import run
-from elpack.steps.consumer import digest_of
 from elpack.steps.publish.folder import Folder
 from elpack.steps.publish.place import is_remote
 from elpack.steps.publish.remote import Remote
@@ -177,7 +177,7 @@ def _repo_files(results: Sequence[Result], release: Release, url: str, line: Lin
         debug = (result.folder / "debug").is_dir()
         path = stage / result.place / f"{result.id}.repo"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(repo_file(about, signed=True, throwaway=result.throwaway, debug=debug))
+        path.write_text(repo_file(about, signed=True, throwaway=result.manifest.throwaway, debug=debug))
         path.chmod(0o644)
         files[f"{result.place}/{path.name}"] = File(path.stat().st_size, digest_of(path))
     return files
@@ -204,7 +204,7 @@ def _new_record(
     release: Release, results: Sequence[Result], files: Mapping[str, File], others: Sequence[Record]
 ) -> Record:
     now = dt.datetime.now(dt.UTC)
-    version = str(results[0].manifest["version"])
+    version = results[0].manifest.version
     ids = [record.id for record in others]
     return Record(
         id=new_id(now, ids, f"{release.name}-{version}-{release.revision}", content_digest(files)),
@@ -212,7 +212,7 @@ def _new_record(
         version=version,
         revision=release.revision,
         published=now.isoformat(timespec="seconds"),
-        fingerprint=results[0].fingerprint,
+        fingerprint=results[0].manifest.fingerprint,
         files=files,
     )
 

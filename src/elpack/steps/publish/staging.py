@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, PublishError
+from elpack.manifest import digest_of
 from elpack.publication import reachable_files, still_asked_for
-from elpack.steps.consumer import digest_of, verify_as_consumer
+from elpack.steps.consumer import verify_as_consumer
 from elpack.steps.publish.folder import Folder
 
 if TYPE_CHECKING:
