@@ -394,6 +394,21 @@ def test_rsync_that_brings_other_bytes_is_noticed(site: Site, monkeypatch: pytes
     assert not (site.folder / "current").is_symlink()
 
 
+def test_rsync_does_not_go_by_size_and_time(tmp_path: Path, needs: Callable[..., None]) -> None:
+    from elpack.tools.rsync import Rsync
+
+    needs("rsync")
+    source, rsync = tmp_path / "source", Rsync(str(tmp_path / "target"))
+    source.mkdir()
+    (tmp_path / "target").mkdir()
+    for number in ("1", "2"):
+        (source / "repomd.xml").write_text(number)
+        os.utime(source / "repomd.xml", (1, 1))
+        rsync.put(source, number, *(("--link-dest=../1",) if number == "2" else ()))
+        assert rsync.differences(source, number) == []
+    assert [(tmp_path / "target" / number / "repomd.xml").read_text() for number in "12"] == ["1", "2"]
+
+
 # refusals
 
 

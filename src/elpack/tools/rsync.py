@@ -67,7 +67,8 @@ class Rsync:
 
     def put(self, source: Path, folder: str, *options: str) -> None:
         """Copy what is in a folder of this machine into one at the other end; links stay links."""
-        argv = ("--recursive", "--times", "--links", "--perms", "--chmod=D755,F644", "--delay-updates")
+        # by checksum: metadata of one size and one second need not be the same
+        argv = ("--recursive", "--times", "--links", "--perms", "--chmod=D755,F644", "--delay-updates", "--checksum")
         _check(self._run((*argv, *options, f"{source}/", self._url(f"{folder}/"))), self._url(folder))
 
     def differences(self, source: Path, folder: str, *options: str) -> list[str]:
