@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from elpack.config_system import DEVELOPERS
+from elpack.config.system import DEVELOPERS
 from elpack.errors import ConfigError, LockError, Problem
 from elpack.escape import one_line
 from elpack.model import SourceKind

@@ -13,7 +13,7 @@ from packaging.markers import InvalidMarker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from elpack import strict
-from elpack.config_values import each
+from elpack.config.values import each
 from elpack.errors import LockError, Problem
 from elpack.model import ConflictItem, LockedDist, LockEdge, RemoteFile, Sha256, SourceKind, UvLock
 from elpack.naming import dist_name, parse_version

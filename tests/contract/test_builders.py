@@ -179,7 +179,7 @@ def test_a_run_that_is_ended_leaves_nothing_for_the_next(
     from pathlib import PosixPath
     from elpack.builders import BuildJob, Repository
     from elpack.builders.bwrap import BwrapBuilder
-    from elpack.config_builds import Limits
+    from elpack.config.builds import Limits
     from elpack.targets import TargetChoice, resolve_target
     target = resolve_target(TargetChoice("el9-standin", "3.11", ("x86_64",)), "x86_64")
     BwrapBuilder(target, {builder.repositories!r}, {builder.work!r}).build(({job!r},), {tmp_path / "out"!r})

@@ -23,7 +23,7 @@ import pytest
 from elpack.builders import BuildJob, Repository
 from elpack.builders.bwrap import BwrapBuilder
 from elpack.builders.environment import UID
-from elpack.config_builds import Limits
+from elpack.config.builds import Limits
 from elpack.errors import BuildError, BuildLockError
 from elpack.run import run
 from elpack.smoke import Session, SmokeStep

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.signing import USER, gpg, make_key
 
-from elpack.config_signing import Signing
+from elpack.config.signing import Signing
 from elpack.errors import SigningError
 from elpack.run import run
 from elpack.steps.keys import chosen, release_key, signing_part, throwaway_key

@@ -20,7 +20,7 @@ from elpack.builders.bwrap import BwrapBuilder
 from elpack.builders.cgroups import find_cgroups
 from elpack.builders.environment import UID
 from elpack.builders.limits import Mechanism
-from elpack.config_builds import Limits
+from elpack.config.builds import Limits
 from elpack.errors import BuildError
 from elpack.steps.standin import build_standin
 from elpack.targets import TargetChoice, resolve_target
@@ -185,7 +185,7 @@ def test_a_killed_run_leaves_nothing_to_the_next(
     from pathlib import PosixPath
     from elpack.builders import BuildJob, Repository
     from elpack.builders.bwrap import BwrapBuilder
-    from elpack.config_builds import Limits
+    from elpack.config.builds import Limits
     from elpack.targets import TargetChoice, resolve_target
     target = resolve_target(TargetChoice("el9-standin", "3.11", ("x86_64",)), "x86_64")
     BwrapBuilder(target, {builder.repositories!r}, {builder.work!r}).build(({job!r},), {tmp_path / "out"!r})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from elpack.config_builds import Limits, read_builds, size, spelled
+from elpack.config.builds import Limits, read_builds, size, spelled
 from elpack.naming import dist_name
 from elpack.tables import parse_toml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elpack.config_signing import Signing, read_signing
+from elpack.config.signing import Signing, read_signing
 from elpack.tables import parse_toml
 
 A, B = "A" * 40, "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.plans import HEAD
 
 from elpack.config import Release, parse_release
-from elpack.config_system import DEVELOPERS
+from elpack.config.system import DEVELOPERS
 from elpack.errors import ConfigError
 from elpack.model import Layout
 

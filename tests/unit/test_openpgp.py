@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -58,10 +59,8 @@ def test_what_is_not_one_signature_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for read in (read_packets, read_signature):
-        try:
+        with suppress(ValueError):  # any other error fails the test
             read(data)
-        except ValueError as error:
-            assert str(error)
 
 
 def test_armour() -> None:

@@ -9,7 +9,7 @@ from tests.unit.plans import APP, LIB, OWN, RELEASE, Case, Dist
 
 from elpack.checks.promise_rules import PROMISE_RULES
 from elpack.config import parse_release
-from elpack.config_promises import Promises
+from elpack.config.promises import Promises
 from elpack.errors import ConfigError
 from elpack.plan.make import make_plan
 

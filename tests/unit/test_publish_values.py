@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from elpack.config_publish import public_url
+from elpack.config.publish import public_url
 from elpack.errors import DiskFullError, PublishError
 from elpack.run import Command, Completed
 from elpack.steps.publish.place import is_remote

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from elpack.config_builds import Limits
+from elpack.config.builds import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

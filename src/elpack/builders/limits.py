@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from elpack.builders import cgroups
 from elpack.builders.cgroups import Cgroups, Group, find_cgroups
-from elpack.config_builds import spelled
+from elpack.config.builds import spelled
 from elpack.errors import Problem
 from elpack.run import CLEAN_ENV
 from elpack.supervise import Enclosure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from elpack.builders.disk import Measure
-    from elpack.config_builds import Limits
+    from elpack.config.builds import Limits
     from elpack.run import Command
 
 OPEN_FILES = 16384

@@ -89,6 +89,6 @@ def _crash(error: Exception, work: Path) -> Never:
     except OSError:
         log = Path(tempfile.mkstemp(prefix="elpack-crash-", suffix=".log")[1])
         log.write_text(text)
-    what = " ".join(plain(f"{type(error).__name__}: {error}").split())[:_LONGEST_BUG]
+    what = " ".join(plain(f"{type(error).__name__}: {error}", lines=True).split())[:_LONGEST_BUG]
     console_on(sys.stderr).print(f"error: a bug in elpack ({what}); please report it with {log}", markup=False)
     sys.exit(ElpackError.exit_code)

@@ -11,7 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from elpack.config_signing import Signing
+    from elpack.config.signing import Signing
     from elpack.errors import Problem
     from elpack.openpgp import Fingerprint
     from elpack.tools.gpg import Key

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.builders import BuildJob, Built, Repository
-from elpack.config_builds import Builds
+from elpack.config.builds import Builds
 from elpack.errors import BuildError, Problem
 from elpack.plan.keys import package_key, root_nodes, urgency
 from elpack.run import stop_logged

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elpack.config_signing import Signing
-from elpack.config_signing import fingerprint as parsed
+from elpack.config.signing import Signing
+from elpack.config.signing import fingerprint as parsed
 from elpack.errors import Problem, SigningError
 from elpack.openpgp import HASHES, STRONG_HASHES, PublicKey
 from elpack.run import CLEAN_ENV, Command

@@ -19,7 +19,7 @@ from elpack.tools.rpmsign import sign_packages, verify_packages, wrong_signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from elpack.config_signing import Signing
+    from elpack.config.signing import Signing
     from elpack.openpgp import Fingerprint
     from elpack.run import Runner
     from elpack.store import Store, StoredFile

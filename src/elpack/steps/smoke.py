@@ -12,7 +12,7 @@ from elpack.builders.disk import Measure
 from elpack.builders.limits import Fence, Mechanism, fence_name, memory_of, met
 from elpack.builders.sandbox import filtered
 from elpack.builders.seccomp import filter_file
-from elpack.config_builds import Limits
+from elpack.config.builds import Limits
 from elpack.errors import Problem, SmokeError
 from elpack.run import Command, tail
 from elpack.smoke import WORK

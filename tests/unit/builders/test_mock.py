@@ -9,7 +9,7 @@ import pytest
 from elpack.builders import BuildJob, Repository
 from elpack.builders.mock import MockBuilder
 from elpack.builders.mock.config import DISTRIBUTIONS, configuration
-from elpack.config_builds import Limits
+from elpack.config.builds import Limits
 from elpack.errors import BuildError, ConfigError, DiskFullError
 
 if TYPE_CHECKING:

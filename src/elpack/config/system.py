@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from elpack.config_service import read_smoke
-from elpack.config_values import dist_names
+from elpack.config.service import read_smoke
+from elpack.config.values import dist_names
 from elpack.naming import dist_name
 from elpack.smoke import Smoke
 

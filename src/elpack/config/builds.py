@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from elpack.config_values import positive
+from elpack.config.values import positive
 from elpack.naming import dist_name
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elpack.config_values import dist_names
+from elpack.config.values import dist_names
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName

@@ -1,4 +1,4 @@
-"""The release file (elpack.toml): text in, one frozen `Release` out, or every mistake at once."""
+"""The release file as a whole: one frozen `Release`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from elpack.changelog import DATED
-from elpack.config_builds import Builds, read_builds
-from elpack.config_promises import Promises, read_promises
-from elpack.config_publish import Publish, read_publish
-from elpack.config_service import read_service, read_smoke
-from elpack.config_signing import Signing, read_signing
-from elpack.config_system import SystemLayout, read_system
-from elpack.config_values import (
+from elpack.config.builds import Builds, read_builds
+from elpack.config.promises import Promises, read_promises
+from elpack.config.publish import Publish, read_publish
+from elpack.config.service import read_service, read_smoke
+from elpack.config.signing import Signing, read_signing
+from elpack.config.system import SystemLayout, read_system
+from elpack.config.values import (
     asset_place,
     each,
     file_mode,
