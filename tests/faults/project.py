@@ -151,8 +151,12 @@ class Project:
     def built(self) -> list[str]:
         """Return the nodes that the journal says were built, in order, since it was begun."""
         journal = self.work / "store" / "journal.jsonl"
-        events = [json.loads(line) for line in journal.read_text().splitlines() if line.startswith("{")]
-        return [event["node"] for event in events if event["event"] == "built"]
+        found = []
+        for line in journal.read_bytes().decode(errors="replace").splitlines():
+            with suppress(ValueError):  # what a killed run, or a test, cut short
+                event = json.loads(line)
+                found += [event["node"]] if event["event"] == "built" else []
+        return found
 
 
 def link_tree(source: Path, into: Path) -> None:

@@ -58,20 +58,20 @@ PLACES = {
 
 
 @pytest.mark.parametrize("harm", [flip, cut, empty, remove], ids=lambda harm: harm.__name__)
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.replace(" ", "-"))
+@pytest.mark.parametrize("what", PLACES, ids=lambda what: what.replace(" ", "-"))
 def test_damage_is_noticed_and_mended(
-    place: str, harm: Callable[[Path], None], finished: Project, reference: dict[str, str], seed: int
+    what: str, harm: Callable[[Path], None], finished: Project, reference: dict[str, str], seed: int
 ) -> None:
-    pattern, notice = PLACES[place]
+    pattern, notice = PLACES[what]
     chance = random.Random(seed)  # noqa: S311
     found = sorted(path for path in finished.work.glob(pattern) if path.is_file() and "debug" not in path.name)
     path = chance.choice(found)
-    if "base root" in place:
+    if "base root" in what:
         finished.forget()  # otherwise nothing is built, and no root looked at
     shutil.rmtree(finished.dist)
     harm(path)
     said = finished.run(*RPM_ALL)
-    gone = harm is remove and place in {"a download", "what was read of an archive"}
+    gone = harm is remove and what in {"a download", "what was read of an archive"}
     assert notice in said or gone, f"{path}: {said}"
     assert whole(finished.output) == reference
     assert leftovers(finished) == []
