@@ -12,6 +12,9 @@ from tests.hostile.archives.zips import sound as sound_wheel
 from tests.hostile.corpus import INSTALLER, LIBRARY, LOCK, PYPROJECT, RELEASE, filled, metadata
 from tests.integration.test_bad_input import BUILD_LOCK, build_lock_table, sha256
 
+from elpack.listed import Content, Listed, Manifest
+from elpack.model import Layout
+
 __all__ = ["packed"]
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +45,11 @@ CHANGELOGS = (
 )
 WHEELS = (wheel_of(), wheel_of(Entry("lib/a.py", b"x = 1\n", method=0), Entry("lib-1.0.data/scripts/a", b"#!python\n")))
 RECORDS = (record([Entry(name, data) for name, data in WHEEL_FILES.items()]).encode(),)
+RPM = Listed("repo/a.rpm", Content(1, "0" * 64), Content(2, "1" * 64), "stack/a", "a==1")
+SHOP = Manifest(
+    "1", "shop", "1", Layout.STACK, "el9", "3.12", "x86_64", standin=False, files=(RPM,), fingerprint="A" * 40
+)
+MANIFESTS = (json.dumps(SHOP.as_json()).encode(),)
 TARS = (
     tar_of(sound()),
     tar_of([*sound(), Member("x", b"x", pax={"path": "app-1.0/x"}), Member("app-1.0/l", b"", b"2", "app.py")]),

@@ -25,6 +25,7 @@ from elpack.errors import ElpackError
 from elpack.fetch.index import _remote_file
 from elpack.freshness import check_fresh
 from elpack.licence_texts import recognise
+from elpack.listed import parse_manifest
 from elpack.lockfile import parse_uv_lock
 from elpack.model import Sha256
 from elpack.naming import dist_name, parse_version, rpm_name, rpm_version
@@ -166,6 +167,7 @@ TARGETS: dict[str, Fuzzed] = {
     "licence": Fuzzed(lambda data: licences.spdx(_text(data)), seeds.LICENCES, (ValueError, InvalidLicenseExpression)),
     "licence-text": Fuzzed(lambda data: recognise(_text(data)), seeds.LICENCE_TEXTS),
     "escape": Fuzzed(_escape, seeds.TEXTS, (ValueError,)),
+    "manifest": Fuzzed(parse_manifest, seeds.MANIFESTS, (ValueError,)),
     "index": Fuzzed(_index, seeds.INDEXES, (ValueError, KeyError, TypeError, AttributeError, OverflowError)),
 }
 """By name. The last one's errors are what `fetch_simple` turns into one of its own."""
