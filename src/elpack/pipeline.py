@@ -146,11 +146,18 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
         exchanged(session.output, kept=("logs", *Layout)) as stage,
     ):
         _handover(session).write(stage, session.specs, session.signer, store)
+        _tell_damage(store, session)
         # it quotes the manifest that is about to be replaced
         drop_index(session.workspace.dist)
     write_index(session.workspace.dist)
     session.repository = session.output / "repo"
     say(str(session.repository))
+
+
+def _tell_damage(store: Store, session: Session) -> None:
+    """Say which signed copies were damaged; they are made again by now."""
+    for problem in store.take_notices():
+        session.screen.notice(str(problem))
 
 
 def _handover(session: Session) -> Handover:
@@ -201,6 +208,7 @@ def _signed_repository(session: Session) -> Repository:
         folder = session.workspace.work / "signed" / session.output.relative_to(session.workspace.dist)
         with Store(session.workspace.store) as store, exchanged(folder) as stage:
             handover.write_for_installation(stage, by, store)
+            _tell_damage(store, session)
     return handover.repository(folder)
 
 
