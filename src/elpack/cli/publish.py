@@ -48,6 +48,7 @@ def publish(
     from elpack.steps.publish import Wish, listing, roll_back
     from elpack.steps.publish import publish as publish_results
 
+    _refuse_contradictions(rollback=rollback, only_list=only_list, publication=publication)
     workspace = workspace_of(file, work, dist)
     release = read_project(workspace).release
     if only_list:
@@ -68,3 +69,11 @@ def publish(
             say(done.id)
     if not quiet:
         show(published_text(done, to, wish.line))
+
+
+def _refuse_contradictions(*, rollback: bool, only_list: bool, publication: str) -> None:
+    """Raise `typer.BadParameter` where a forgotten option would publish what was not meant."""
+    if publication and not rollback:
+        raise typer.BadParameter("--id belongs to --rollback")
+    if rollback and only_list:
+        raise typer.BadParameter("--list only shows; leave out --rollback")

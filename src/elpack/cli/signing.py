@@ -41,7 +41,9 @@ def keys(file: ReleaseFile = Path("elpack.toml"), work: WorkFolder = None) -> No
     ring = Keyring(user_home(), run)
     judged = release_problems(signing, ring)
     if made:
-        console_on(sys.stderr).print(f"! a key was made just now. What it signs is {THROWAWAY}", highlight=False)
+        console_on(sys.stderr).print(
+            f"! a key was made just now. What it signs is {THROWAWAY}", markup=False, highlight=False
+        )
     show(keys_table(signing, {key.fingerprint: key for key in ring.keys(secret=False)}, throwaway, judged))
     if problems := [problem for found in judged.values() for problem in found]:
         from elpack.errors import SigningError

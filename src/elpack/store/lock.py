@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL = 0.2
+_NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
+"""What opening a link, a folder or a socket ends with."""
 
 
 def acquire(path: Path, wait: float | None = 0, waiting: Callable[[str], None] | None = None) -> int:
@@ -23,7 +27,7 @@ def acquire(path: Path, wait: float | None = 0, waiting: Callable[[str], None] |
     `wait` is how many seconds to wait for another run to end, None without end. `waiting` is told the other's
     process id once. Raises `StoreError` when it does not end in time. A killed process leaves no lock behind.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _opened(path)
     try:
         _await(descriptor, path, wait, waiting)
         os.truncate(descriptor, 0)
@@ -54,6 +58,21 @@ def held_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Open the file of a lock, or make it. Who can write to its folder must not have us write to another file."""
+    what, fix = "the lock is no regular file", "remove it, and see who can write there"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise StoreError(Problem(what, str(path), fix=fix)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(Problem(what, str(path), fix=fix))
+    return descriptor
 
 
 def _await(descriptor: int, path: Path, wait: float | None, waiting: Callable[[str], None] | None) -> None:
