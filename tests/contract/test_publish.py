@@ -177,6 +177,7 @@ def test_install_update_and_rollback_over_http(site: Site) -> None:
     assert [current for _, _, current in listing(site.factory.workspace, site.to)] == [True, False]
 
 
+@ONLY_FOLDER
 @pytest.mark.root
 def test_who_read_the_metadata_before_the_flip_still_gets_those_packages(site: Site) -> None:
     site.publish("1")
@@ -198,7 +199,6 @@ def test_who_read_the_metadata_before_the_flip_still_gets_those_packages(site: S
     assert "Unable to find a match: toy-2" in said.text
 
 
-@ONLY_FOLDER
 def test_metadata_that_an_earlier_repomd_names_are_there_after_the_flip(site: Site) -> None:
     site.publish("1")
     repodata = site.folder / "current/el9/x86_64/repo/repodata"
@@ -218,6 +218,63 @@ def test_the_same_again_does_nothing(site: Site) -> None:
     again = site.again()
     assert (again.id, again.new) == (first.id, False)
     assert seen(site.folder) == before
+
+
+def test_what_was_damaged_there_is_published_anew(local: Site) -> None:
+    first = local.publish("1")
+    rpm, key = "el9/x86_64/repo/toy-1-1.noarch.rpm", "el9/x86_64/RPM-GPG-KEY-shop"
+    flip(local.folder / "releases" / first.id / rpm, -100)
+    (local.folder / "releases" / first.id / key).unlink()
+    second = local.again()
+    assert second.new
+    assert second.id != first.id
+    served_now, built = local.folder / "current", local.factory.workspace.dist
+    assert (served_now / rpm).read_bytes() == (built / rpm).read_bytes()
+    assert (served_now / key).read_bytes() == (built / key).read_bytes()
+    assert local.again().new is False
+
+
+def test_what_was_damaged_there_is_not_carried_on(local: Site) -> None:
+    first = local.publish("1")
+    flip(local.folder / "releases" / first.id / "el9/x86_64/repo/toy-1-1.noarch.rpm", -100)
+    local.publish("2")
+    assert [path.name for path in (local.folder / "current/el9/x86_64/repo").glob("*.rpm")] == ["toy-2-1.noarch.rpm"]
+
+
+def test_older_ones_go_even_if_nothing_else_changes(site: Site) -> None:
+    ids = [site.publish(version).id for version in ("1", "2", "3")]
+    assert site.publish("3", keep=1).removed == (ids[0],)
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("dist/el9/x86_64/logs/www", "within elpack's own folders"),
+        (".elpack/www", "within elpack's own folders"),
+        ("", "names no place"),
+        ("a\nb", "names no place"),
+    ],
+)
+def test_places_that_are_refused(local: Site, monkeypatch: pytest.MonkeyPatch, to: str, why: str) -> None:
+    release = local.factory.release()
+    local.factory.make("1")
+    monkeypatch.chdir(local.factory.home)
+    (problem,) = refused(lambda: publish(release, local.factory.workspace, Wish(to)))
+    assert why in problem
+    assert not (local.factory.home / to / "releases").exists()
+
+
+def test_a_lock_that_leads_elsewhere_is_not_written_to(local: Site, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("of somebody else")
+    lock = local.folder / ".elpack" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(precious)
+    assert "no regular file" in refused(lambda: local.publish("1"))[0]
+    assert precious.read_text() == "of somebody else"
+    lock.unlink()
+    os.mkfifo(lock)
+    assert "no regular file" in refused(lambda: local.publish("1"))[0]
 
 
 @ONLY_FOLDER
@@ -428,7 +485,7 @@ def test_results_that_are_no_release(local: Site, keys: Keys) -> None:
 
 
 def test_another_key_than_the_release_file_names(local: Site, keys: Keys, tmp_path: Path) -> None:
-    another = signer_of(tmp_path / "another", make_key(tmp_path / "another"))
+    another = signer_of(tmp_path / "another", make_key(tmp_path / "another", bits=2048))
     local.factory.make("1", signer=another)
     (problem,) = refused(local.again)
     assert f"{another.key.fingerprint} signed it, not [signing] key = {keys.release.key.fingerprint}" in problem
@@ -511,7 +568,11 @@ def test_results_that_were_changed_after_they_were_signed(local: Site, name: str
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json.asc", "repo/repodata/repomd.xml.asc", "repo/toy-1-1.noarch.rpm", "release.json"]
+    "name",
+    [
+        *("manifest.json.asc", "repo/repodata/repomd.xml.asc", "repo/toy-1-1.noarch.rpm", "release.json"),
+        "RPM-GPG-KEY-shop",
+    ],
 )
 def test_results_that_lack_something(local: Site, name: str) -> None:
     (local.factory.make("1") / name).unlink()
@@ -621,6 +682,15 @@ def test_rollback_to_what_was_tampered_with(site: Site) -> None:
     assert (site.folder / "current").readlink().name == second.id
 
 
+def test_rollback_to_what_lacks_a_file(site: Site) -> None:
+    first = site.publish("1")
+    second = site.publish("2")
+    (site.folder / "releases" / first.id / "el9/x86_64/repo/toy-1-1.noarch.rpm").unlink()
+    (problem,) = refused(site.roll_back)
+    assert "toy-1-1.noarch.rpm: it" in problem
+    assert (site.folder / "current").readlink().name == second.id
+
+
 def test_rollback_to_what_a_customer_would_refuse(local: Site, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     first = local.publish("1")
     local.publish("2")
@@ -667,4 +737,6 @@ def test_the_command(local: Site) -> None:
     done = elpack(local, "--rollback")
     assert done.returncode == 29
     assert "there is no publication before the current one" in done.stderr
+    done = elpack(local, "--id", "20261123T070135Z-shop-1.4-1-0f3a9c51d2be")
+    assert (done.returncode, "--id belongs to --rollback" in done.stderr) == (2, True)
     assert tempfile.gettempdir() not in done.stdout

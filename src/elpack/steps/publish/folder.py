@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elpack.errors import Problem, PublishError, StoreError
+from elpack.errors import DiskFullError, Problem, PublishError, StoreError
 from elpack.publication import LINES, RECORD, Id, Line, Record, read_record
 from elpack.steps.publish.place import pointed, publications, refuse_foreign
 from elpack.store.lock import acquire
@@ -37,16 +38,20 @@ class Folder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock of the folder, which its holder's death releases, and clear away what a killed run left."""
-        if not self.home.exists():
-            self.home.mkdir(parents=True)
-            self.home.chmod(0o755)
-        self._refuse_foreign()
-        self._own.mkdir(mode=0o700, exist_ok=True)
+        try:
+            if not self.home.exists():
+                self.home.mkdir(parents=True)
+                self.home.chmod(0o755)
+            self._refuse_foreign()
+            self._own.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise PublishError(Problem("it cannot be written to", str(self), error.strerror or "")) from error
         try:
             lock = acquire(self._own / "lock")
         except StoreError as error:
-            what = "somebody else publishes here just now"
-            raise PublishError(Problem(what, where=str(self), why=str(error.problems[0].what))) from error
+            (problem,) = error.problems
+            what = "somebody else publishes here just now, or the lock is not elpack's"
+            raise PublishError(Problem(what, str(self), problem.what, problem.fix)) from error
         try:
             for name in ("stage", "removed", "pointer"):
                 _remove(self._own / name)
@@ -83,7 +88,13 @@ class Folder:
     def place(self, source: Path, destination: Path) -> None:
         """Copy a file; a hard link would change with the original."""
         destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, destination)
+        try:
+            shutil.copyfile(source, destination)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                # the error names the source, whose disk need not be the full one
+                raise DiskFullError(Problem("no space left", str(self), fix="free some, then run again")) from error
+            raise
         stamp = source.stat().st_mtime_ns
         os.utime(destination, ns=(stamp, stamp))
         destination.chmod(0o644)
@@ -93,7 +104,11 @@ class Folder:
         """Give files of a publication a second name."""
         for path in paths:
             (into / path).parent.mkdir(parents=True, exist_ok=True)
-            os.link(self.home / line.folder / publication / path, into / path, follow_symlinks=False)
+            source = self.home / line.folder / publication / path
+            try:
+                os.link(source, into / path, follow_symlinks=False)
+            except FileNotFoundError as error:
+                raise PublishError(Problem("its record lists it, and it is not there", where=str(source))) from error
 
     def add(self, line: Line, record: Record, stage: Path) -> None:
         """Give the stage its final name, after all of it has reached the disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from elpack.steps.publish.folder import Folder
 from elpack.steps.publish.place import is_remote
 from elpack.steps.publish.remote import Remote
 from elpack.steps.publish.results import read_results
-from elpack.steps.publish.staging import Shelf, carry, check_stage, fill, verify_all
+from elpack.steps.publish.staging import Shelf, carry, check_stage, fill, lost, verify_all
 from elpack.steps.repository import About, repo_file
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ def publish(
         files = _repo_files(results, release, url, wish.line, stage)
         files |= {path: file for result in results for path, file in result.files().items()}
         digest = content_digest(files)
-        for record in shelf.records:
-            if same_content(record.id, digest):
-                return _point_again(shelf, record, release, runner)
+        for record in reversed(shelf.records):
+            # what was damaged there is published anew
+            if same_content(record.id, digest) and not lost(shelf, record, record.files):
+                return _tidied(shelf, _point_again(shelf, record, release, runner), wish)
         if not wish.snapshot:
             _refuse_changed(files, shelf.records)
         say("copy")
@@ -106,10 +107,15 @@ def publish(
         record = _new_record(release, results, files, shelf.records)
         place.add(shelf.line, record, stage)
         place.point(shelf.line, record.id, shelf.current)
-        ids = [*(one.id for one in shelf.records), record.id]
-        gone = tuple(outlived(ids, record.id, wish.keep)) if wish.keep else ()
-        place.remove(shelf.line, gone)
-    return Published(record.id, True, packages, record.size, gone)
+        return _tidied(shelf, Published(record.id, True, packages, record.size), wish)
+
+
+def _tidied(shelf: Shelf, done: Published, wish: Wish) -> Published:
+    """Remove what outlived its time, if that was asked for, and return the same with what went."""
+    ids = {*(one.id for one in shelf.records), done.id}
+    gone = tuple(outlived(sorted(ids), done.id, wish.keep)) if wish.keep else ()
+    shelf.place.remove(shelf.line, gone)
+    return replace(done, removed=gone)
 
 
 def roll_back(
@@ -127,16 +133,26 @@ def roll_back(
 def listing(workspace: Workspace, to: str, runner: Runner = run) -> list[tuple[Line, Record, bool]]:
     """Return every publication, oldest first, and whether it is the current one of its line."""
     place = place_of(to, workspace, runner)
-    return [
-        (line, record, record.id == place.current(line))
-        for line in (RELEASES, SNAPSHOTS)
-        for record in place.records(line)
-    ]
+    found = []
+    for line in (RELEASES, SNAPSHOTS):
+        if records := place.records(line):
+            current = place.current(line)
+            found += [(line, record, record.id == current) for record in records]
+    return found
 
 
 def place_of(to: str, workspace: Workspace, runner: Runner = run) -> Place:
-    """Return the place that the user named: what rsync reaches, or a folder of this machine."""
-    return Remote.of(to, workspace.work / "publish", runner) if is_remote(to) else Folder(Path(to).absolute())
+    """Return the place that the user named: what rsync reaches, or a folder of this machine. Raises `PublishError`."""
+    if not to.isprintable() or not to:
+        raise PublishError(Problem(f"{to!r} names no place", fix="a folder, host:path or rsync://host/module"))
+    if is_remote(to):
+        return Remote.of(to, workspace.work / "publish", runner)
+    home = Path(to).absolute()
+    for own in (workspace.dist, workspace.work):
+        if home.resolve().is_relative_to(own.resolve()):
+            why, fix = "what is there goes when it is made anew, or is cleaned", "publish to a folder elsewhere"
+            raise PublishError(Problem("it lies within elpack's own folders", str(home), why, fix))
+    return Folder(home)
 
 
 @contextmanager

@@ -43,12 +43,21 @@ def fill(shelf: Shelf, stage: Path, results: Sequence[Result], files: Mapping[st
     same = {path for path, file in files.items() if current and current.files.get(path) == file}
     have = {path for path in same if isinstance(shelf.place, Folder) and not (stage / path).exists()}
     if current and have:
+        have -= lost(shelf, current, have)  # what was damaged there comes from the results again
         shelf.place.fetch(shelf.line, current.id, sorted(have), stage)
     for result in results:
         for path in result.paths():
             goal = f"{result.place}/{path}"
             if goal not in have:
                 shelf.place.place(result.folder / path, stage / goal)
+
+
+def lost(shelf: Shelf, record: Record, paths: Collection[str]) -> set[str]:
+    """Return which of the paths are not what the record of a publication in a folder says any more."""
+    if not isinstance(shelf.place, Folder):
+        return set()
+    folder = shelf.place.home / shelf.line.folder / record.id
+    return {path for path in paths if not _is(folder / path, record.files[path])}
 
 
 def check_stage(stage: Path, files: Mapping[str, File]) -> None:
@@ -59,7 +68,9 @@ def check_stage(stage: Path, files: Mapping[str, File]) -> None:
 
 
 def _is(path: Path, file: File) -> bool:
-    return not path.is_symlink() and path.stat().st_size == file.size and digest_of(path) == file.sha256
+    if path.is_symlink() or not path.is_file():
+        return False
+    return path.stat().st_size == file.size and digest_of(path) == file.sha256
 
 
 def carry(shelf: Shelf, stage: Path, own: Collection[str]) -> None:
@@ -69,6 +80,8 @@ def carry(shelf: Shelf, stage: Path, own: Collection[str]) -> None:
     for publication in still_asked_for([record.id for record in shelf.records], shelf.current, now):
         record = shelf.record(publication)
         wanted = [path for path in reachable_files(record) if path not in taken] if record else []
+        if record and (damaged := lost(shelf, record, wanted)):
+            wanted = [path for path in wanted if path not in damaged]
         if wanted:
             shelf.place.fetch(shelf.line, publication, wanted, stage)
             taken |= set(wanted)
@@ -82,7 +95,10 @@ def verify_all(stage: Path, places: Mapping[str, str], trusted: Collection[Finge
     """
     packages = 0
     for place, releasever in places.items():
-        (key_file,) = (stage / place).glob("RPM-GPG-KEY-*")
+        key_file, *others = sorted((stage / place).glob("RPM-GPG-KEY-*")) or (None,)
+        if key_file is None or others:
+            what = "there are several files of public keys" if others else "there is no RPM-GPG-KEY-<release>"
+            raise PublishError(Problem(what, where=place, fix="elpack sign writes it anew"))
         arch = place.split("/")[1]
         packages += verify_as_consumer(
             stage / place, key_file, arch=arch, releasever=releasever, trusted=trusted, runner=runner
