@@ -24,6 +24,7 @@ from tests.unit.plans import LIB, Case
 from typer.testing import CliRunner, Result
 
 from elpack import cli, errors
+from elpack.cli.guard import guarded
 from elpack.errors import ElpackError, Problem
 from elpack.pipeline import PIPELINE, carry_out, need_tools
 from elpack.plan.make import make_plan
@@ -168,6 +169,19 @@ def test_a_bug_leaves_its_traceback_in_a_file(
     text = log.read_text()
     assert text.startswith("Traceback (most recent call last):")
     assert text.endswith("ValueError: [bold]odd\nvalue\n")
+
+
+def test_a_bug_is_told_in_the_work_folder_that_was_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    @guarded
+    def broken(file: Path, work: Path) -> None:
+        raise ValueError(f"no UTF-8: \udcff {file.name} {work.name}")
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        broken(file=tmp_path / "elpack.toml", work=tmp_path / "elsewhere")
+    assert ended.value.code == 70
+    assert (tmp_path / "elsewhere" / "crash.log").read_text().endswith("no UTF-8: \\udcff elpack.toml elsewhere\n")
+    assert not (tmp_path / ".elpack").exists()
 
 
 def test_a_bug_where_nothing_can_be_written(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import shutil
 import sys
 import tempfile
@@ -33,8 +34,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        file = kwargs.get("file")
-        work = workspace_of(file if isinstance(file, Path) else Path("elpack.toml")).work
+        work = _work(kwargs.get("file"), kwargs.get("work"))
         with stoppable() as stop:
             try:
                 command(*args, **kwargs)
@@ -46,6 +46,12 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
                 _explain(error, work)
 
     return guarded
+
+
+def _work(file: object, work: object) -> Path:
+    """Return the work folder that a command was told of by its options, where it has them."""
+    release_file = file if isinstance(file, Path) else Path("elpack.toml")
+    return workspace_of(release_file, work if isinstance(work, Path) else None).work
 
 
 def _stopped(stop: Stop) -> Never:
@@ -81,14 +87,17 @@ def _fail(error: ElpackError, code: int | None = None) -> Never:
 
 def _crash(error: Exception, work: Path) -> Never:
     """Put the traceback of a bug where its reporter finds it, and only say so."""
-    text = "".join(traceback.format_exception(error))
+    # a name that is not UTF-8 must not hide the bug
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     log = work / "crash.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text)
+        log.write_bytes(text)
     except OSError:
-        log = Path(tempfile.mkstemp(prefix="elpack-crash-", suffix=".log")[1])
-        log.write_text(text)
+        descriptor, name = tempfile.mkstemp(prefix="elpack-crash-", suffix=".log")
+        os.close(descriptor)
+        log = Path(name)
+        log.write_bytes(text)
     what = " ".join(plain(f"{type(error).__name__}: {error}", lines=True).split())[:_LONGEST_BUG]
     console_on(sys.stderr).print(f"error: a bug in elpack ({what}); please report it with {log}", markup=False)
     sys.exit(ElpackError.exit_code)
