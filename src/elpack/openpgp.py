@@ -143,7 +143,7 @@ def _public_key(body: bytes, *, primary: bool) -> PublicKey:
     return PublicKey(version, body[5], bits, Fingerprint(digest.upper()), primary)
 
 
-def _signature(body: bytes) -> Signature:
+def _signature(body: bytes, *, embedded: bool = False) -> Signature:
     version = body[0]
     if version == 3:  # noqa: PLR2004
         created, issuer = int.from_bytes(body[3:7]), body[7:15].hex().upper()
@@ -155,7 +155,8 @@ def _signature(body: bytes) -> Signature:
     loose = dict(_subpackets(body[end + 2 : end + 2 + int.from_bytes(body[end : end + 2])]))
     both = {**loose, **hashed}
     issuer = both[_ISSUER_FINGERPRINT][1:].hex() if _ISSUER_FINGERPRINT in both else both.get(_ISSUER, b"").hex()
-    embedded = tuple(_signature(part[_EMBEDDED]) for part in (hashed, loose) if _EMBEDDED in part)
+    # one level: what is deeper is nobody's, and could be made deeper than the stack
+    inner = () if embedded else (hashed, loose)
     return Signature(
         version=version,
         kind=body[1],
@@ -164,7 +165,7 @@ def _signature(body: bytes) -> Signature:
         issuer=issuer.upper(),
         created=int.from_bytes(hashed.get(_CREATED, b"")),
         expires=int.from_bytes(hashed.get(_EXPIRES, b"")),
-        embedded=embedded,
+        embedded=tuple(_signature(part[_EMBEDDED], embedded=True) for part in inner if _EMBEDDED in part),
     )
 
 

@@ -63,6 +63,19 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
             read(data)
 
 
+def test_signatures_within_signatures_do_not_exhaust_the_stack() -> None:
+    """They lie where no signature covers them: anybody can put them into a good one."""
+    body = bytes([4, 0, 1, 8, 0, 0, 0, 0])
+    for _ in range(4000):
+        part = bytes([32]) + body
+        area = b"\xff" + len(part).to_bytes(4) + part
+        if len(area) > 65_535:
+            break
+        body = bytes([4, 0, 1, 8, 0, 0]) + len(area).to_bytes(2) + area
+    (inner,) = read_signature(packet(2, body)).embedded
+    assert inner.embedded == ()
+
+
 def test_armour() -> None:
     text = base64.b64encode(signature()).decode()
     block = f"-----BEGIN PGP SIGNATURE-----\nVersion: x\n\n{text}\n=abcd\n-----END PGP SIGNATURE-----\n"
