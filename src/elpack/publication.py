@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NewType
 
+from elpack.strict import json_value
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -78,8 +80,9 @@ class Record:
         return {"format": FORMAT, **{name: getattr(self, name) for name in plain}, "files": files}
 
 
-def read_record(value: object) -> Record:
-    """Return a record from JSON. Raises ValueError for anything that elpack did not write."""
+def read_record(text: str) -> Record:
+    """Return a record from its JSON. Raises ValueError for anything that elpack did not write."""
+    value = json_value(text)
     try:
         if not isinstance(value, dict) or value["format"] != FORMAT:
             raise ValueError("not of a format that this elpack knows")
@@ -89,7 +92,7 @@ def read_record(value: object) -> Record:
         }
         strings = {name: str(value[name]) for name in ("release", "version", "published", "fingerprint")}
         return Record(id=parse_id(str(value["id"])), revision=int(value["revision"]), files=files, **strings)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a record of a publication: {error!r}") from error
 
 

@@ -82,7 +82,7 @@ def test_the_digest_is_of_names_and_contents() -> None:
 
 def test_a_record_is_read_as_it_was_written() -> None:
     written = record({"el9/x86_64/repo/a.rpm": file(unsigned="e" * 64), "el9/x86_64/shop.repo": file()})
-    assert read_record(json.loads(json.dumps(written.as_json()))) == written
+    assert read_record(json.dumps(written.as_json())) == written
     assert written.size == 10
 
 
@@ -97,16 +97,18 @@ def test_a_record_is_read_as_it_was_written() -> None:
         {"files": {"a": {"size": 1}}},
         {"files": []},
         {"revision": None},
+        {"revision": float("inf")},
     ],
 )
 def test_a_record_that_elpack_did_not_write(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        read_record({**record({"a": file()}).as_json(), **change})
+        read_record(json.dumps({**record({"a": file()}).as_json(), **change}))
 
 
-def test_a_record_that_is_no_object() -> None:
-    with pytest.raises(ValueError, match="format"):
-        read_record([])
+@pytest.mark.parametrize(("text", "why"), [("[]", "format"), ("{", "Expecting"), ("[" * 100_000, "nested")])
+def test_a_record_that_is_no_object(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_record(text)
 
 
 def test_caches_ask_for_the_current_one_and_for_what_was_followed_lately() -> None:

@@ -165,7 +165,7 @@ class Folder:
 def _record(folder: Path) -> Record:
     what, fix = "it is no publication of elpack's", "move it elsewhere"
     try:
-        record = read_record(json.loads((folder / RECORD).read_text()))
+        record = read_record((folder / RECORD).read_text())
     except (OSError, ValueError) as error:
         raise PublishError(Problem(what, str(folder), str(error), fix)) from error
     if folder.is_symlink() or record.id != folder.name:

@@ -82,7 +82,7 @@ class Remote:
                 if not path.exists():
                     continue  # another machine is at it, or died of it
                 try:
-                    found.append(read_record(json.loads(path.read_text())))
+                    found.append(read_record(path.read_text()))
                 except ValueError as error:
                     what = f"it is no publication of elpack's: {error}"
                     raise PublishError(
