@@ -62,7 +62,8 @@ def declared(text: str) -> tuple[Declared, ...]:
     for block in text.split(_PACKAGE)[1:]:
         head, _, files = block.partition(_FILES)
         parts = (part.replace("(none)", "").strip() for part in head.split(_PART)[: len(_TITLES)])
-        found.append(Declared(tuple(parts), tuple(files.splitlines())))
+        # a name may hold what Python takes for the end of a line, and rpm does not
+        found.append(Declared(tuple(parts), tuple(files.removesuffix("\n").split("\n")) if files else ()))
     return tuple(found)
 
 
@@ -105,17 +106,30 @@ def _differences(job: BuildJob, expected: Declared | None, found: Declared) -> I
 def _sources(job: BuildJob, package: Declared) -> Iterator[Problem]:
     """Tell what a source package holds but was not given: rpm packs it after, or while, foreign code runs."""
     given = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (job.spec, *job.sources)}
-    held = {line.split(" ", 3)[3]: line.split(" ", 3)[1] for line in package.files}
+    held = {name: digest for _, digest, _, name in map(_fields, package.files)}
     for name in sorted(given.keys() | held.keys()):
         if given.get(name) != held.get(name):
             what = f"the source package holds another {name} than the build was given"
             yield Problem(what, where=job.name, why="the build's own code changed it")
 
 
+def _fields(line: str) -> tuple[str, str, str, str]:
+    """Return mode, digest, capabilities and name of a file. Blanks in the capabilities move what follows to the name.
+
+    What is no such line, as after a name with a line end in it, is a file without a name.
+    """
+    mode, _, rest = line.partition(" ")
+    digest, _, rest = rest.partition(" ")
+    capabilities, _, name = rest.partition(" ")
+    return mode, digest, capabilities, name
+
+
 def _rights(job: BuildJob, package: Declared) -> Iterator[Problem]:
     for line in package.files:
-        mode, _, capabilities, name = line.split(" ", 3)
-        if mode[0] not in _HARMLESS:
+        mode, _, capabilities, name = _fields(line)
+        if not name.startswith("/"):
+            yield Problem(f"{package.name} holds a file with an odd name or odd capabilities: {line!r}", where=job.name)
+        elif mode[0] not in _HARMLESS:
             yield Problem(f"{package.name} holds {name!r}, which is no file, folder or link", where=job.name)
         elif mode[0] == "-" and set(mode) & set("sStT"):
             yield Problem(f"{package.name} holds {name!r} with the rights of its owner ({mode})", where=job.name)
