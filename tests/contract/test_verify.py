@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -146,16 +147,24 @@ def test_metadata_that_no_one_can_read(evil: str, results: Path, factory: Factor
     assert "its metadata cannot be read" in problems(results, factory)["repo/repodata"]
 
 
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(results: Path, factory: Factory) -> None:
+    for name in ("repo/repodata/repomd.xml", RPM):
+        (results / name).unlink()
+        os.mkfifo(results / name)
+    found = problems(results, factory)
+    assert found == dict.fromkeys(("repo/repodata/repomd.xml", RPM), "it is no regular file")
+
+
 def test_another_key_beside_the_results(results: Path, factory: Factory, tmp_path: Path) -> None:
     """Everything replaced, key included: only who knows the release's key can tell."""
-    evil = signer_of(tmp_path / "evil", make_key(tmp_path / "evil", user="Evil <evil@example.org>"))
+    evil = signer_of(tmp_path / "evil", make_key(tmp_path / "evil", bits=2048, user="Evil <evil@example.org>"))
     folder = Factory(tmp_path / "other", evil).make("1")
     assert verify(folder, (), unsigned=False, runner=run).fingerprint == evil.key.fingerprint
     assert "which is no key of the release" in problems(folder, factory)["manifest.json"]
 
 
 def test_a_key_too_many_for_customers(results: Path, factory: Factory, tmp_path: Path) -> None:
-    evil = signer_of(tmp_path / "evil", make_key(tmp_path / "evil", user="Evil <evil@example.org>"))
+    evil = signer_of(tmp_path / "evil", make_key(tmp_path / "evil", bits=2048, user="Evil <evil@example.org>"))
     key_file = results / "RPM-GPG-KEY-shop"
     key_file.write_text(key_file.read_text() + evil.public_keys())
     assert f"it holds {evil.key.fingerprint}" in problems(results, factory)["RPM-GPG-KEY-shop"]
@@ -181,7 +190,7 @@ def test_a_repo_file_that_checks_less(old: str, new: str, results: Path, factory
 
 
 def test_the_manifest_names_a_key_that_did_not_sign(results: Path, factory: Factory, tmp_path: Path) -> None:
-    other = signer_of(tmp_path / "other", make_key(tmp_path / "other"))
+    other = signer_of(tmp_path / "other", make_key(tmp_path / "other", bits=2048))
     other.file(results / "manifest.json")
     found = problems(results, factory)
     assert "it is no signature of the file" in found["manifest.json.asc"]

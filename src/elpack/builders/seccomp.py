@@ -12,6 +12,8 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -66,9 +68,7 @@ def filter_file(folder: Path, machine: str = os.uname().machine) -> Path | None:
     path = folder / f"seccomp-{hashlib.sha256(program).hexdigest()[:12]}.bpf"
     if not path.exists() or path.read_bytes() != program:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.{id(program)}")
-        partial.write_bytes(program)
-        partial.replace(path)
+        write_bytes(path, program)
     return path
 
 

@@ -15,7 +15,7 @@ from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import CLEAN_ENV, Command, run
 from elpack.steps.describe import check_provenance
 from elpack.tools.dnf import program
-from elpack.tools.gpg import Keyring
+from elpack.tools.gpg import keyring_of
 from elpack.tools.rpmsign import verify_packages
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from elpack.listed import Manifest
     from elpack.run import Runner
+    from elpack.tools.gpg import Keyring
 
 _CONFIGURATION = """\
 [main]
@@ -71,19 +72,20 @@ def verify_as_consumer(
     finds one.
     """
     location = location.absolute()
-    with keys_of(key_file, runner) as keyring:
+    with _as_publish_error(), keyring_of(key_file, runner) as keyring:
         manifest, by = _signed_manifest(location, keyring, trusted)
         size = _check_files(location, manifest)
         made = [path for name in REPOSITORIES if (path := location / name).is_dir()]
         for repository in made:
             _check_signature(keyring, repository / "repodata" / "repomd.xml", repository.name)
-        with _as_publish_error():
-            check_provenance(location, keyring, [manifest.fingerprint])
+        check_provenance(location, keyring, [manifest.fingerprint])
+        held = keyring.keys()
+        public_keys = keyring.export(key.fingerprint for key in held)
     for repository in made:
         _download_all(repository, key_file, arch, releasever, runner)
     packages = sorted(location.glob("*/*.rpm"))
     with _as_publish_error():
-        verify_packages(packages, key_file.read_text(), by, runner)
+        verify_packages(packages, public_keys, by, runner)
     return Seen(len(packages), size)
 
 
@@ -110,18 +112,11 @@ def _signed_manifest(
     manifest = read_manifest(location, PublishError)
     if (told := manifest.fingerprint) != by:
         raise PublishError(Problem(f"it names the key {told}; {by} signed it", f"{location.name}/{MANIFEST}"))
-    return manifest, Fingerprint(read_signature(dearmour((location / f"{MANIFEST}.asc").read_text())).issuer)
-
-
-@contextmanager
-def keys_of(key_file: Path, runner: Runner = run) -> Iterator[Keyring]:
-    """Provide a GnuPG home that holds the keys of a file and nothing else. Raises `PublishError` if it has none."""
-    with tempfile.TemporaryDirectory(prefix="elpack-keys-", ignore_cleanup_errors=True) as folder:
-        command = ("gpg", "--homedir", folder, "--batch", "--no-tty", "--no-options", "--quiet", "--no-autostart")
-        done = runner(Command((*command, "--import", str(key_file)), env={**CLEAN_ENV, "GNUPGHOME": folder}))
-        if done.returncode != 0:
-            raise PublishError(Problem(f"gpg does not import the keys\n{done.tail(5)}", where=str(key_file)))
-        yield Keyring(Path(folder), runner)
+    try:
+        return manifest, Fingerprint(read_signature(dearmour((location / f"{MANIFEST}.asc").read_text())).issuer)
+    except ValueError as error:
+        where, why = f"{location.name}/{MANIFEST}.asc", "another program than elpack made it"
+        raise PublishError(Problem(f"it cannot be read: {error}", where, why, fix="elpack sign")) from error
 
 
 def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from packageurl import PackageURL
 from elpack import __version__
 from elpack.atomic import write_text
 from elpack.dsse import IN_TOTO, Signed, check_envelope, seal
+from elpack.manifest import digest_of
 from elpack.openpgp import dearmour
 from elpack.provenance import Artefact, Material, check_subjects, statement, with_signed
 from elpack.sbom import BuiltRpm, carrier_sbom, release_sbom
@@ -138,7 +138,7 @@ def check_provenance(folder: Path, keyring: Keyring, trusted: Collection[str]) -
 
 def _packages(folder: Path) -> dict[str, str]:
     found = (path for place in ("repo", "debug", "srpms", "buildroot") for path in (folder / place).glob("*.rpm"))
-    return {str(path.relative_to(folder)): _digest(path) for path in found}
+    return {str(path.relative_to(folder)): digest_of(path) for path in found}
 
 
 def _sources(plan: Plan) -> Iterator[Material]:
@@ -172,12 +172,7 @@ def _base(base: Base) -> Material:
 
 
 def _file(path: Path, name: str) -> Material:
-    return Material(name, _digest(path))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Material(name, digest_of(path))
 
 
 def _written(path: Path, text: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 import zlib
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from elpack.errors import CommandError, Problem
+from elpack.manifest import digest_of
 from elpack.run import Command
 
 if TYPE_CHECKING:
@@ -67,9 +67,12 @@ def wrong_metadata(folder: Path, runner: Runner) -> Iterator[Problem]:
     except CommandError as error:
         yield from error.problems
         return
+    except ValueError:
+        yield Problem("an RPM in it has a name, version or architecture of more than one line", where=where)
+        return
     for name, path in both.items():
         entry = listed[name]
-        if entry.sha256 != _sha256(path) or entry.size != str(path.stat().st_size):
+        if entry.sha256 != digest_of(path) or entry.size != str(path.stat().st_size):
             yield Problem("it is not the file that the metadata describes", where=f"{where}/{name}")
         if entry.identity != identities[name]:
             what = f"it is {identities[name]}, and the metadata says {entry.identity}"
@@ -95,7 +98,7 @@ def _wrong_files(folder: Path, files: Mapping[str, _File]) -> Iterator[Problem]:
         path = folder / file.href
         if not path.is_file() or path.is_symlink():
             yield Problem("repomd.xml names it, and it is not there", where=f"{folder.name}/{file.href}")
-        elif file.sha256 != _sha256(path):
+        elif file.sha256 != digest_of(path):
             yield Problem("it is not the file that repomd.xml describes", where=f"{folder.name}/{file.href}")
     named = {file.href for file in files.values()} | {f"repodata/repomd.xml{end}" for end in ("", ".asc")}
     for path in sorted((folder / "repodata").iterdir()):
@@ -151,8 +154,3 @@ def _text(parent: ET.Element, name: str) -> str:
 
 def _attribute(parent: ET.Element, name: str, key: str) -> str:
     return _element(parent, name).attrib.get(key, "")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_bytes
 from elpack.errors import Problem, SigningError
+from elpack.manifest import digest_of
 from elpack.openpgp import dearmour, read_signature
 from elpack.steps.keys import release_problems, signing_part, throwaway_key
 from elpack.tools.gpg import Keyring, user_home
@@ -90,9 +92,7 @@ class Signer:
         if wrong:
             raise SigningError(*(Problem(what, where=path.name) for what in wrong))
         final = path.with_name(f"{path.name}.asc")
-        partial = path.with_name(f".{path.name}.asc")
-        partial.write_bytes(signature)
-        partial.replace(final)
+        write_bytes(final, signature)
         return final
 
 
@@ -141,7 +141,7 @@ class RememberingSigner:
         return self.signer.metadata(path) if self.signer.metadata_expires else self.file(path)
 
     def _remembered(self, path: Path, sign: Callable[[Path], Path]) -> Path:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_of(path)
         key = _store_key(self.signer.by, f"file {path.name} {digest}")
         final = path.with_name(f"{path.name}.asc")
         if entry := self.store.entry(key):

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import configparser
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.errors import ElpackError, Problem, SigningError, VerifyError
-from elpack.listed import PACKAGES, REPOSITORIES
+from elpack.listed import PACKAGES, REPOSITORIES, kind_of
 from elpack.manifest import MANIFEST, Wrong, deviations, read_manifest
 from elpack.openpgp import Fingerprint, dearmour, read_signature
-from elpack.run import Command
 from elpack.steps.describe import check_provenance
 from elpack.steps.metadata import wrong_metadata
-from elpack.tools.gpg import Keyring
+from elpack.tools.gpg import keyring_of
 from elpack.tools.rpmsign import verify_packages
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from elpack.listed import Manifest
     from elpack.run import Runner
+    from elpack.tools.gpg import Keyring
 
 _REPO_KEYS = 6
 """name, baseurl, enabled, gpgcheck, repo_gpgcheck, gpgkey"""
@@ -47,10 +46,14 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
     if not (output / MANIFEST).exists():
         raise VerifyError(Problem("nothing was handed over here", str(output), fix="elpack rpm-all"))
     manifest = read_manifest(output, VerifyError)
+    found = list(deviations(output, manifest))
     problems = [
         Problem(one.wrong, one.path, one.detail, "elpack rpm puts it there again" if one.wrong is Wrong.MISSING else "")
-        for one in deviations(output, manifest)
+        for one in found
     ]
+    if any(one.wrong is Wrong.NO_FILE and _is_read(one.path) for one in found):
+        # who reads a pipe waits without end
+        raise VerifyError(*problems)
     for name in REPOSITORIES:
         if (output / name).is_dir():
             problems += wrong_metadata(output / name, runner)
@@ -61,42 +64,35 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
     return Verified(dict(sorted(kinds.items())), manifest.fingerprint, manifest.throwaway)
 
 
+def _is_read(path: str) -> bool:
+    return kind_of(path) != "other" or path.endswith((".rpm", ".json", ".repo"))
+
+
 def _wrong_signatures(
     output: Path, manifest: Manifest, trusted: Collection[str], runner: Runner, *, unsigned: bool
 ) -> Iterator[Problem]:
     if not manifest.fingerprint:
         if not unsigned:
-            yield Problem("it is not signed", where="manifest.json", fix="elpack sign; or --unsigned, if that is meant")
+            yield Problem("it is not signed", where=MANIFEST, fix="elpack sign; or --unsigned, if that is meant")
         return
     if unsigned:
-        yield Problem(f"it is signed by {manifest.fingerprint}", where="manifest.json", fix="run it without --unsigned")
+        yield Problem(f"it is signed by {manifest.fingerprint}", where=MANIFEST, fix="run it without --unsigned")
         return
     if trusted and manifest.fingerprint not in trusted:
         what = f"it is signed by {manifest.fingerprint}, which is no key of the release"
-        yield Problem(what, where="manifest.json", fix="[signing] in elpack.toml names the keys of the release")
-    with tempfile.TemporaryDirectory(prefix="elpack-gpg-", ignore_cleanup_errors=True) as name:
-        key_file = output / f"RPM-GPG-KEY-{manifest.release}"
-        try:
-            keyring = _imported(key_file, Path(name), runner)
+        yield Problem(what, where=MANIFEST, fix="[signing] in elpack.toml names the keys of the release")
+    key_file = output / f"RPM-GPG-KEY-{manifest.release}"
+    try:
+        with keyring_of(key_file, runner) as keyring:
             yield from _strangers(keyring, {*trusted, manifest.fingerprint}, key_file.name)
             yield from _unchecked(output, manifest, key_file.name)
             yield from _unsigned_files(output, manifest, keyring)
             yield from _unsigned_packages(output, manifest, keyring, runner)
             check_provenance(output, keyring, (manifest.fingerprint,))
-        except ElpackError as error:
-            yield from error.problems
-        except (OSError, ValueError) as error:
-            yield Problem(f"signatures cannot be verified: {error}", where=str(key_file))
-
-
-def _imported(key_file: Path, home: Path, runner: Runner) -> Keyring:
-    """Return a keyring that holds the keys of a file alone."""
-    home.chmod(0o700)
-    keyring = Keyring(home, runner)
-    with keyring.opened() as at:
-        argv = ("gpg", "--homedir", str(home), "--batch", "--no-tty", "--no-options", "--quiet", "--no-autostart")
-        runner(Command((*argv, "--import", str(key_file)), env=at.env, timeout=60)).check()
-    return keyring
+    except ElpackError as error:
+        yield from error.problems
+    except (OSError, ValueError) as error:
+        yield Problem(f"signatures cannot be verified: {error}", where=str(key_file))
 
 
 def _strangers(keyring: Keyring, known: Collection[str], where: str) -> Iterator[Problem]:
@@ -126,7 +122,7 @@ def _unchecked(output: Path, manifest: Manifest, key_file: str) -> Iterator[Prob
 
 def _unsigned_files(output: Path, manifest: Manifest, keyring: Keyring) -> Iterator[Problem]:
     repomds = [output / name / "repodata" / "repomd.xml" for name in REPOSITORIES if (output / name).is_dir()]
-    for path in (output / "manifest.json", *repomds):
+    for path in (output / MANIFEST, *repomds):
         signature = path.with_name(f"{path.name}.asc")
         name = str(signature.relative_to(output))
         if not signature.is_file():
@@ -140,7 +136,7 @@ def _unsigned_packages(output: Path, manifest: Manifest, keyring: Keyring, runne
     packages = [output / file.path for file in manifest.files if file.kind in PACKAGES]
     there = [path for path in packages if path.is_file()]
     # what signed may be a subkey; the signature of the manifest says which, and gpg has judged it
-    by = read_signature(dearmour((output / "manifest.json.asc").read_text())).issuer
+    by = read_signature(dearmour((output / f"{MANIFEST}.asc").read_text())).issuer
     try:
         key = keyring.export((Fingerprint(manifest.fingerprint),))
         verify_packages(there, key, Fingerprint(by), runner)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_text
 from elpack.errors import DiskFullError, ElpackError, FetchError, InstallError, PrivilegeError, Problem
 from elpack.run import CLEAN_ENV, Command, run
 from elpack.tools.gpg import end_agent
@@ -292,6 +293,4 @@ def _write(path: Path, text: str) -> None:
     """Write the file unless it says so already; another thread's dnf may be reading it."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    partial = path.with_name(f"{path.name}.{os.getpid()}.{id(text)}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, text)

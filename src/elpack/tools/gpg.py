@@ -186,6 +186,18 @@ class Keyring:
             raise explained("Timeout", f"gpg did not end within {_PATIENCE:.0f} s") from error
 
 
+@contextlib.contextmanager
+def keyring_of(key_file: Path, runner: Runner = run) -> Iterator[Keyring]:
+    """Provide a home that holds the public keys of a file and nothing else. Raises `SigningError` if it has none."""
+    with tempfile.TemporaryDirectory(prefix="elpack-keys-", ignore_cleanup_errors=True) as home:
+        argv = ("gpg", "--homedir", home, "--batch", "--no-tty", "--no-options", "--quiet", "--no-autostart")
+        command = Command((*argv, "--import", str(key_file)), env={**CLEAN_ENV, "GNUPGHOME": home}, timeout=60)
+        done = runner(command)
+        if done.returncode != 0:
+            raise SigningError(Problem(f"gpg does not import the keys\n{done.tail(5)}", where=str(key_file)))
+        yield Keyring(Path(home), runner)
+
+
 def explained(text: str, what: str, where: str = "") -> SigningError | DiskFullError:
     """Return the error for what gpg said: the likely cause, and what to do."""
     if says_full(text):
