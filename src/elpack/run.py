@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.errors import CommandError, DiskFullError, Problem, ToolMissingError, says_full
 from elpack.leftovers import end_holders
-from elpack.supervise import LOG, Pump
+from elpack.supervise import LOG, Pump, end_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -194,10 +194,8 @@ def _run_enclosed(command: Command, enclosure: Enclosure, start: float) -> Compl
         finally:
             _logged.discard(process)
     finally:
-        for pump in pumps:
-            pump.end()
-        if output:
-            output.close()
+        with closing(output) if output else nullcontext():
+            end_all(pumps)
     stdout, stderr = (bytes(stream).decode(errors="replace") for stream in (said, complained))
     return Completed(command, process.returncode, stdout, stderr, time.monotonic() - start, ended)
 

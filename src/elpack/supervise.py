@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 LOG = "log"
 """Why a program was ended that said more than it may."""
@@ -26,6 +27,13 @@ class Enclosure:
 
     log_bytes: int
     watch: Callable[[], str] = str
+
+
+def end_all(pumps: Iterable[Pump]) -> None:
+    """End all of them; an error of one keeps nobody from ending the others. Raises OSError."""
+    with ExitStack() as stack:
+        for pump in pumps:
+            stack.callback(pump.end)
 
 
 class Pump:

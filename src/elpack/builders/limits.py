@@ -114,13 +114,13 @@ class Fence:
         """Give the command as it runs within the limits; whoever is left of it is killed afterwards."""
         memory = memory_of(self.limits, self.mechanism)
         group, words = self.mechanism.hold(f"{self.name}-{next(self._numbers)}", memory, self.limits.processes)
-        self.record.write_text("".join(f"{folder}\n" for folder in group.folders))
         enclosed = Enclosure(self.limits.log, lambda: self._met(group))
         try:
+            self.record.write_text("".join(f"{folder}\n" for folder in group.folders))
             yield replace(command, argv=(*words, *rlimits(self.limits.disk), *command.argv), enclosed=enclosed)
         finally:
             cgroups.remove(group)
-            self.record.unlink()
+            self.record.unlink(missing_ok=True)
 
     def _met(self, group: Group) -> str:
         if time.monotonic() > self._until:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from elpack.builders.limits import remove_recorded
@@ -62,6 +62,7 @@ def _tidy(work: Path, runner: Runner) -> None:
     for path in (*work.glob(f"{DOOMED}*"), *(work / name for name in _SCRATCH)):
         shutil.rmtree(path, ignore_errors=True)
     for path in work.glob("sdists/*/*"):
-        # a command without this lock may be reading a newer one
-        if time.time() - path.stat().st_mtime > _DAY:
-            shutil.rmtree(path, ignore_errors=True)
+        # a command without this lock may be reading a newer one, and renames what it has made
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _DAY:
+                shutil.rmtree(path, ignore_errors=True)

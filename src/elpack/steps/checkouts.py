@@ -32,12 +32,12 @@ def local_source(
     Its build backend sees a copy of the checkout, programs and no network. Its build requirements come from the index.
     Raises `BuildError` when it gives no sdist, `ArchiveError` for one that no packer would make.
     """
-    tree = checkout(dist, workspace, runner)
-    if tree is None:
+    if not (dist.path or dist.git):
         return None
-    # another command may make it as well, or build from the one of before: what is finished is never changed
+    # another command may clone or make it as well, or build from the one of before: what is finished is never changed
     with locked(workspace.work / "checkouts.lock"):
-        return _made(dist, tree.resolve(), workspace, runner, index, offline=offline)
+        tree = checkout(dist, workspace, runner)
+        return _made(dist, tree.resolve(), workspace, runner, index, offline=offline) if tree else None
 
 
 def _made(
