@@ -65,12 +65,11 @@ class Hand:
     days: int = 0
 
     @classmethod
-    def new(cls, home: Path, *, moment: str = "", expires: str = "never") -> Hand:
+    def new(cls, home: Path, *, moment: str = "", expires: str = "never", bits: int = 4096) -> Hand:
         home.mkdir(mode=0o700)
         hand = cls(home, moment)
-        hand.gpg(
-            "--passphrase", "", "--quick-gen-key", f"{home.name} <{home.name}@example.org>", "rsa4096", "sign", expires
-        )
+        user, kind = f"{home.name} <{home.name}@example.org>", f"rsa{bits}"
+        hand.gpg("--passphrase", "", "--quick-gen-key", user, kind, "sign", expires)
         return hand
 
     def gpg(self, *arguments: object) -> str:

@@ -91,7 +91,8 @@ def test_a_folder_with_a_longer_path_than_a_socket_may_have(tmp_path: Path) -> N
 
 def test_an_expired_throwaway_key_is_replaced(workspace: Workspace) -> None:
     workspace.keys.mkdir(parents=True, mode=0o700)
-    old = make_key(workspace.keys, user="THROWAWAY x <throwaway@elpack.invalid>", at="20200101T000000", expires="90d")
+    user = "THROWAWAY x <throwaway@elpack.invalid>"
+    old = make_key(workspace.keys, bits=2048, user=user, at="20200101T000000", expires="90d")
     _, key, made = throwaway_key(workspace, run)
     assert made
     assert key.fingerprint != old
@@ -142,7 +143,7 @@ def test_a_strong_subkey_signs_in_the_keys_place(tmp_path: Path) -> None:
 
 
 def test_a_revoked_key_is_refused(tmp_path: Path) -> None:
-    key = make_key(tmp_path)
+    key = make_key(tmp_path, bits=2048)
     certificate = (tmp_path / "openpgp-revocs.d" / f"{key}.rev").read_text().replace(":-----", "-----")
     gpg(tmp_path, "--import", text=certificate)
     assert "revoked" in refusals(key, tmp_path)
@@ -172,7 +173,7 @@ def test_problems_of_all_named_keys_are_told_together(good: tuple[Path, Fingerpr
 def test_what_is_exported_has_nobody_elses_signatures(good: tuple[Path, Fingerprint], tmp_path: Path) -> None:
     home, key = good
     gpg(tmp_path, "--import", text=Keyring(home, own=True).export((key,)))
-    other = make_key(tmp_path, user="Other <other@example.org>")
+    other = make_key(tmp_path, bits=2048, user="Other <other@example.org>")
     gpg(tmp_path, "--local-user", other, "--quick-sign-key", key)
     ring = Keyring(tmp_path, own=True)
     assert {getattr(packet, "issuer", key) for packet in ring.packets(key)} == {key}
@@ -188,7 +189,7 @@ def test_the_users_own_home_and_agent_are_used(
 
 
 def test_without_a_terminal_a_passphrase_is_asked_for_in_vain(tmp_path: Path) -> None:
-    key = make_key(tmp_path, passphrase="secret")  # noqa: S106
+    key = make_key(tmp_path, bits=2048, passphrase="secret")  # noqa: S106
     (tmp_path / "gpg-agent.conf").write_text("pinentry-program /bin/false\n")
     with pytest.raises(SigningError) as caught:
         Keyring(tmp_path, own=True).sign(key, b"data")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 EVIL = "pwned"
 """The program that hostile text wants to start. It is in the judge's PATH and leaves a mark."""
 LONGEST = 20
-"""Seconds that a case may take; one that elpack cannot end by itself is a failure."""
+"""Seconds of the processor that a case may take, whatever else runs here."""
 
 RELEASE = """\
 [release]
@@ -339,18 +339,18 @@ def harmless(char: str) -> bool:
 
 @contextmanager
 def at_most(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer."""
+    """Raise TimeoutError in what takes the processor for longer."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"it took more than {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 @dataclass(slots=True)

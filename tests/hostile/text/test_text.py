@@ -18,7 +18,3 @@ CASES = (*metadata.CASES, *requirements.CASES, *names.CASES, *release.CASES)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_nothing_gets_through(case: Case, judged: Callable[[Case], Verdict]) -> None:
     judged(case)
-
-
-def test_the_corpus_is_as_large_as_it_says() -> None:
-    assert len({case.id for case in CASES}) == len(CASES) >= 90
