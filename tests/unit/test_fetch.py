@@ -198,6 +198,7 @@ def test_one_file_named_twice_is_fetched_once(server: Server, tmp_path: Path) ->
         reply(503, Retry_After="3600"),
         reply(503, Retry_After="Wed, 21 Oct 2037 07:28:00 GMT"),
         reply(500, Retry_After="soon"),
+        reply(500, Retry_After="1 Jan 99999999999999999999 1:1:1"),
         reply(502, b"x" * 100),
     ],
 )
