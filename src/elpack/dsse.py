@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import Problem, VerifyError
+from elpack.strict import json_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -59,12 +60,12 @@ def read_envelope(text: str, where: str = "") -> Envelope:
     if len(text) > _LARGEST:
         raise VerifyError(Problem("it is no DSSE envelope", where, f"it is longer than {_LARGEST} characters"))
     try:
-        document = json.loads(text)
+        document = json_value(text)
         signatures = tuple(
             Signed(str(one.get("keyid", "")), _decoded(one["sig"])) for one in document["signatures"][:_MOST]
         )
         return Envelope(_text(document["payloadType"]), _decoded(document["payload"]), signatures)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(Problem("it is no DSSE envelope", where, f"{type(error).__name__}: {error}"[:200])) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from elpack.atomic import write_text
 from elpack.errors import ElpackError, Problem
 from elpack.listed import FORMAT, KINDS, PACKAGES, Content, Listed, Manifest, kind_of, parse_manifest
 from elpack.model import Layout
+from elpack.strict import json_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -156,8 +158,14 @@ def finished(dist: Path) -> list[Path]:
 
 
 def write_index(dist: Path) -> None:
-    """Write dist/manifest.json: the manifests of all targets that were built, by their folder."""
-    targets = {str(folder.relative_to(dist)): json.loads((folder / MANIFEST).read_text()) for folder in finished(dist)}
+    """Write dist/manifest.json: the manifests of all targets that were built, by their folder.
+
+    One that cannot be read is left out: whoever works on that target is told.
+    """
+    targets = {}
+    for folder in finished(dist):
+        with suppress(OSError, ValueError):
+            targets[str(folder.relative_to(dist))] = json_value(_bytes_of(folder / MANIFEST))
     write_json(dist / MANIFEST, {"format": FORMAT, "targets": targets})
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from elpack.errors import Problem, VerifyError
 from elpack.plan.keys import RECIPE
+from elpack.strict import json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,11 +91,17 @@ def set_of(materials: Iterable[Material]) -> list[Material]:
 
 
 def with_signed(text: str, signed: Mapping[str, str]) -> str:
-    """Return a statement whose subjects have the digests of signed copies, which are given by path."""
-    document = json.loads(text)
-    document["subject"] = [
-        _subject(Artefact(one["name"], _built(one), signed.get(one["name"], ""))) for one in document["subject"]
-    ]
+    """Return a statement whose subjects have the digests of signed copies, which are given by path.
+
+    Raises `VerifyError` when it is none.
+    """
+    try:
+        document = json_value(text)
+        document["subject"] = [
+            _subject(Artefact(one["name"], _built(one), signed.get(one["name"], ""))) for one in document["subject"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VerifyError(Problem("it is no in-toto statement", why=str(error)[:200])) from error
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
@@ -104,10 +111,10 @@ def check_subjects(payload: bytes, found: Mapping[str, str], *, where: str = "")
     Raises `VerifyError` with every file that is missing, other than stated, or not stated.
     """
     try:
-        document = json.loads(payload)
+        document = json_value(payload)
         stated = {str(one["name"]): str(one["digest"]["sha256"]) for one in document["subject"]}
         kinds = document["_type"], document["predicateType"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise VerifyError(Problem("it is no in-toto statement", where, str(error)[:200])) from error
     problems = []
     if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):

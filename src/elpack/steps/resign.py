@@ -63,10 +63,13 @@ def sign_results(
     count = 0
     with held_folder(dist):
         drop_index(dist)
-        for folder in folders:
-            say(str(folder.relative_to(dist)))
-            count += _sign(folder, signer, metadata=metadata)
-        write_index(dist)
+        try:
+            for folder in folders:
+                say(str(folder.relative_to(dist)))
+                count += _sign(folder, signer, metadata=metadata)
+        finally:
+            # each folder is the old one or the new one, also when something is wrong with another
+            write_index(dist)
     return count
 
 
