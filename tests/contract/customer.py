@@ -44,6 +44,12 @@ def tool(*argv: object, home: Path, gnupg: Path | None = None, code: int | None 
     return done.stdout
 
 
+def end_agent(ring: Path, home: Path) -> None:
+    """End the agent of a folder of keys, and remove its folder of sockets, which lies elsewhere."""
+    for order in (("--kill", "all"), ("--remove-socketdir",)):
+        tool("gpgconf", "--homedir", ring, *order, home=home, code=None)
+
+
 def toy(folder: Path, version: str = "1", name: str = "toy") -> Path:
     """Build an unsigned noarch RPM with one file."""
     work = folder / f"{name}-{version}"
@@ -98,7 +104,7 @@ class Hand:
         tool("rpmsign", *defines, "--addsign", path, home=self.home)
 
     def stop(self) -> None:
-        tool("gpgconf", "--kill", "all", home=self.home, code=None)
+        end_agent(self.home, self.home)
 
 
 def index(repository: Path, hand: Hand | None) -> None:
@@ -175,7 +181,10 @@ class Customer:
         )
         where = ("--installroot", str(self.root), "--releasever", "9", f"--setopt=cachedir={self.work}/cache")
         # libdnf takes the cache's path as the host's, dnf as the root's
-        return self._run("dnf", "--config", str(config), *where, *arguments)
+        said = self._run("dnf", "--config", str(config), *where, *arguments)
+        for ring in self.work.glob("cache/*/pubring"):
+            end_agent(ring, self.home)
+        return said
 
     def rpm(self, *arguments: object) -> Said:
         level = ("--define", "_pkgverify_level all")  # rpm's own default is content with digests
