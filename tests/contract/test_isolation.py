@@ -216,13 +216,15 @@ def test_the_code_asked_for_requirements_gets_nothing(
 ) -> None:
     """Nor do settings of rpm survive that it leaves for later."""
     attack = f"{PYTHON} %{{SOURCE0}} %{{SOURCE1}}"
-    job = hostile(f"ls -A /builddir; {attack}", evil=POISON)
-    section = f"%generate_buildrequires\n{attack} >&2\nsh -ex %{{SOURCE2}} >&2\n\n%prep\n"
+    job = hostile(attack, evil=POISON)
+    # it runs once alone, and once more as the first part of the build, which must find nothing of the first time
+    section = f"%generate_buildrequires\nls -A /builddir >&2\n{attack} >&2\nsh -ex %{{SOURCE2}} >&2\n\n%prep\n"
     job.spec.write_text(job.spec.read_text().replace("%prep\n", section))
     (built,) = builder.build((job,), tmp_path / "out")
     log = job.log.read_text()
     assert got(log) == []
     assert "\ntaken" not in log
+    assert log.count("Executing(%generate_buildrequires)") == 2
     assert "\n.rpmmacros" not in log
     command = ("rpm", "-qp", "--nosignature", "--scripts", str(built.rpms[0]))
     assert subprocess.run(command, capture_output=True, check=True).stdout == b""
