@@ -14,11 +14,11 @@ from elpack.errors import SigningError
 from elpack.run import run
 from elpack.steps.keys import chosen, release_key, signing_part, throwaway_key
 from elpack.steps.sign import release_signer, signer
-from elpack.tools.gpg import Keyring, explained
+from elpack.tools.gpg import Keyring, end_agent, explained
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from elpack.openpgp import Fingerprint
@@ -37,9 +37,10 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fingerprint]:
+def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Fingerprint]]:
     home = tmp_path_factory.mktemp("good")
-    return home, make_key(home)
+    yield home, make_key(home)
+    end_agent(str(home))
 
 
 def agents(of: str) -> list[str]:
