@@ -246,6 +246,16 @@ def test_older_ones_go_even_if_nothing_else_changes(site: Site) -> None:
     assert site.publish("3", keep=1).removed == (ids[0],)
 
 
+def test_a_new_place_can_be_reached_by_a_web_server(local: Site, tmp_path: Path) -> None:
+    deep = Site(local.factory, tmp_path / "a/b/www", str(tmp_path / "a/b/www"), local.url, local.customers)
+    old = os.umask(0o077)
+    try:
+        deep.publish("1")
+    finally:
+        os.umask(old)
+    assert [path.stat().st_mode & 0o777 for path in (deep.folder, *deep.folder.parents[:2])] == [0o755] * 3
+
+
 @pytest.mark.parametrize(
     ("to", "why"),
     [

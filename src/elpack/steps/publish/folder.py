@@ -39,9 +39,9 @@ class Folder:
     def alone(self) -> Iterator[None]:
         """Hold the lock of the folder, which its holder's death releases, and clear away what a killed run left."""
         try:
-            if not self.home.exists():
-                self.home.mkdir(parents=True)
-                self.home.chmod(0o755)
+            for folder in (path for path in (*reversed(self.home.parents), self.home) if not path.exists()):
+                folder.mkdir()
+                folder.chmod(0o755)
             self._refuse_foreign()
             self._own.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
