@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 _LARGEST = 64 << 20
-_OTHERS = frozenset({"logs", *Layout})
+BESIDE = frozenset({"logs", *Layout})
 """Folders beside the results that are none: logs, and other layouts' results."""
 
 
@@ -64,7 +64,7 @@ def list_files(folder: Path, built: Mapping[str, Listed], *, signed: bool) -> It
 
 def handed_over(folder: Path) -> dict[str, Path]:
     """Return all that lies in a folder of results and is no folder, by path below it; links are not followed."""
-    tops = [path for path in folder.iterdir() if path.name not in _OTHERS]
+    tops = [path for path in folder.iterdir() if path.name not in BESIDE]
     below = (path for top in tops for path in ((top,) if top.is_symlink() or not top.is_dir() else top.rglob("*")))
     found = ((str(path.relative_to(folder)), path) for path in below if path.is_symlink() or not path.is_dir())
     return dict(sorted(found))
@@ -135,6 +135,15 @@ def _beside(listed: Manifest, there: Collection[str]) -> set[str]:
     return found
 
 
+def misplaced(folder: Path, listed: Manifest, where: str) -> Iterator[Problem]:
+    """Yield the problem of results that lie in another folder than <target>/<arch>, or a layout's inside of it."""
+    names = folder.absolute().parts
+    own = (listed.target, listed.arch, listed.layout) if names[-1] in set(Layout) else (listed.target, listed.arch)
+    if names[-len(own) :] != own:
+        what = f"its manifest is that of {listed.target} {listed.arch}, layout {listed.layout}"
+        yield Problem(what, where, "it was copied to another place", "copy it to the folder of its name, or build")
+
+
 def digest_of(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
@@ -155,6 +164,22 @@ def finished(dist: Path) -> list[Path]:
     """Return the folders of finished results of all targets and layouts, without what is under way."""
     found = sorted((*dist.glob(f"*/*/{MANIFEST}"), *dist.glob(f"*/*/*/{MANIFEST}")))
     return [path.parent for path in found if not any(part.startswith(".") for part in path.relative_to(dist).parts)]
+
+
+def named(dist: Path, target: str, arch: str, layout: str, error: type[ElpackError]) -> tuple[Path, ...]:
+    """Return the folders of finished results, those of the named target, architecture and layout if any is named.
+
+    Raises `error` when there is none, or when one of them has no manifest that can be read.
+    """
+    found = []
+    for folder in finished(dist):
+        manifest = read_manifest(folder, error)
+        about = (manifest.target, manifest.arch, manifest.layout)
+        if all(wanted in {"", has} for wanted, has in zip((target, arch, layout), about, strict=True)):
+            found.append(folder)
+    if not found:
+        raise error(Problem("nothing was handed over here", str(dist), fix="elpack rpm-all"))
+    return tuple(found)
 
 
 def write_index(dist: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.signing import make_key, signed_repository, signer_of, toy_rpm
@@ -16,12 +17,14 @@ from elpack.builders import Repository
 from elpack.cli import app
 from elpack.errors import InstallError, SigningError
 from elpack.listed import Content, Listed, Manifest
-from elpack.manifest import list_files, write_json
+from elpack.manifest import deviations, list_files, named, write_json
 from elpack.model import Layout
 from elpack.openpgp import dearmour, read_signature
+from elpack.run import run
 from elpack.steps.repository import About, Packages, publish
-from elpack.steps.resign import results, sign_results
+from elpack.steps.resign import sign_results
 from elpack.steps.sign import RememberingSigner
+from elpack.steps.verify import verify
 from elpack.store import Store, StoredFile
 from elpack.tools.dnf import Dnf
 from elpack.tools.gpg import end_agent
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+    from elpack.manifest import Deviation
     from elpack.steps.sign import Signer
 
 
@@ -206,8 +210,12 @@ def listed(folder: Path, toys: list[Path]) -> None:
     write_json(folder / "manifest.json", manifest.as_json())
 
 
+def all_of(dist: Path) -> tuple[Path, ...]:
+    return named(dist, "", "", "", SigningError)
+
+
 def sign(dist: Path, signer: Signer, *, metadata: bool = False) -> int:
-    return sign_results(dist, results(dist), signer, lambda text: None, metadata=metadata)
+    return sign_results(dist, all_of(dist), signer, lambda text: None, metadata=metadata)
 
 
 def test_unsigned_results_are_signed_later(old: Signer, new: Signer, toys: list[Path], tmp_path: Path) -> None:
@@ -286,6 +294,45 @@ def test_other_files_are_what_the_manifest_lists(place: str, old: Signer, toys: 
         sign(tmp_path, old)
 
 
+def test_what_is_swapped_after_it_was_checked_is_not_signed(
+    old: Signer, toys: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = results_of(toys, tmp_path)
+    target = folder / "repo" / toys[0].name
+
+    def swapped(*args: Any, **kwargs: Any) -> list[Deviation]:
+        found = list(deviations(*args, **kwargs))
+        target.unlink()
+        shutil.copyfile(toys[1], target)
+        return found
+
+    monkeypatch.setattr("elpack.steps.resign.deviations", swapped)
+    sign(tmp_path, old)
+    assert query(target, "%{SHA256HEADER}") == query(toys[0], "%{SHA256HEADER}")
+    verify(folder, (old.key.fingerprint,), unsigned=False, runner=run)
+
+
+def test_a_pipe_among_the_results_is_refused_and_not_waited_for(old: Signer, toys: list[Path], tmp_path: Path) -> None:
+    folder = results_of(toys, tmp_path)
+    sign(tmp_path, old)
+    for name in ("manifest.json.asc", "shop.repo", f"repo/{toys[0].name}"):
+        kept = (folder / name).rename(tmp_path / "kept")
+        os.mkfifo(folder / name)
+        for metadata in (True, False):
+            with pytest.raises(SigningError, match="it is no regular file"):
+                sign(tmp_path, old, metadata=metadata)
+        kept.replace(folder / name)
+    assert sign(tmp_path, old, metadata=True) == 2
+
+
+def test_results_under_another_target_s_name_are_refused(old: Signer, toys: list[Path], tmp_path: Path) -> None:
+    folder = results_of(toys, tmp_path)
+    (tmp_path / "el8").mkdir()
+    folder.rename(tmp_path / "el8" / "x86_64")
+    with pytest.raises(SigningError, match="its manifest is that of el9 x86_64"):
+        sign(tmp_path, old)
+
+
 def test_a_repo_file_with_lines_of_somebody_elses_is_refused(old: Signer, toys: list[Path], tmp_path: Path) -> None:
     folder = results_of(toys, tmp_path)
     repo = folder / "shop.repo"
@@ -295,12 +342,12 @@ def test_a_repo_file_with_lines_of_somebody_elses_is_refused(old: Signer, toys: 
 
 
 def test_nothing_to_sign(tmp_path: Path) -> None:
-    with pytest.raises(SigningError, match="nothing to sign"):
-        results(tmp_path)
+    with pytest.raises(SigningError, match="nothing was handed over here"):
+        all_of(tmp_path)
     (tmp_path / "el9" / "x86_64").mkdir(parents=True)
     (tmp_path / "el9" / "x86_64" / "manifest.json").write_text('{"artefacts": 7}')
     with pytest.raises(SigningError, match="the manifest cannot be used"):
-        results(tmp_path)
+        all_of(tmp_path)
 
 
 RELEASE = """

@@ -38,7 +38,7 @@ def factory(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]
 
 @pytest.fixture
 def results(factory: Factory, tmp_path: Path) -> Path:
-    return shutil.copytree(factory.workspace.dist / "el9" / "x86_64", tmp_path / "x86_64")
+    return shutil.copytree(factory.workspace.dist / "el9" / "x86_64", tmp_path / "el9" / "x86_64")
 
 
 def problems(folder: Path, factory: Factory, *, unsigned: bool = False) -> dict[str, str]:
@@ -54,6 +54,21 @@ def test_what_was_handed_over_is_right(results: Path, factory: Factory) -> None:
     assert found.kinds["rpm"] == 1
     assert found.kinds["srpm"] == 1
     assert (found.fingerprint, found.throwaway) == (factory.signer.key.fingerprint, False)
+
+
+def test_results_of_one_target_under_the_name_of_another(results: Path, factory: Factory, tmp_path: Path) -> None:
+    moved = shutil.copytree(results, tmp_path / "el8" / "x86_64")
+    assert "its manifest is that of el9 x86_64" in problems(moved, factory)["manifest.json"]
+
+
+def test_a_repo_file_that_leads_elsewhere(results: Path, factory: Factory) -> None:
+    (repo,) = results.glob("*.repo")
+    place = (results / "repo").parent.as_uri()
+    text = repo.read_text()
+    original = text[text.index("baseurl=") + 8 :].split("\n")[0].removesuffix("/repo")
+    repo.write_text(text.replace(original, "http://evil.example"))
+    assert "leads to http://evil.example, not to file://" in problems(results, factory)[repo.name]
+    assert place.startswith("file://")
 
 
 def test_a_flipped_byte(results: Path, factory: Factory) -> None:

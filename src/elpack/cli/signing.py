@@ -68,15 +68,17 @@ def sign(
     quiet: Quiet = False,
 ) -> None:
     """Sign the results in dist: all targets and layouts, or the named ones. Without a release file --key is needed."""
+    from elpack.errors import SigningError
+    from elpack.manifest import named
     from elpack.report.terminal import Terminal
     from elpack.run import run
     from elpack.steps.keys import chosen
-    from elpack.steps.resign import results, sign_results
+    from elpack.steps.resign import sign_results
     from elpack.steps.sign import release_signer
     from elpack.tools.gpg import Keyring, user_home
 
     workspace = workspace_of(file, None, dist)
-    found = results(workspace.dist, target, arch, layout)
+    found = named(workspace.dist, target, arch, layout, SigningError)
     signer = release_signer(chosen(workspace, key), Keyring(user_home(), run))
     with Terminal(console_on(sys.stderr), quiet=quiet).phase("Sign") as say:
         count = sign_results(workspace.dist, found, signer, say, metadata=metadata)

@@ -80,18 +80,27 @@ def verify(
 
 
 def _verify(session: Session, *, unsigned: bool, as_json: bool, quiet: bool) -> None:
-    from elpack.pipeline import carry_out
+    from elpack.errors import VerifyError
+    from elpack.manifest import named
     from elpack.report.verify import verified_json, verified_text
+    from elpack.steps.project import read_project
     from elpack.steps.verify import verify as verified
 
-    carry_out(session, "read")
-    signing = session.project.release.signing
-    trusted = [key for key in (signing.key, *signing.also_trusted) if key]
-    found = verified(session.output, trusted, unsigned=unsigned, runner=session.runner)
+    release, options, dist = read_project(session.workspace).release, session.options, session.workspace.dist
+    trusted = [key for key in (release.signing.key, *release.signing.also_trusted) if key]
+    found, problems = {}, []
+    for folder in named(dist, options.target, options.arch, options.layout, VerifyError):
+        place = str(folder.relative_to(dist))
+        try:
+            found[place] = verified(folder, trusted, unsigned=unsigned, runner=session.runner, url=release.publish.url)
+        except VerifyError as error:
+            problems += [replace(problem, where=f"{place}: {problem.where}") for problem in error.problems]
+    if problems:
+        raise VerifyError(*problems)
     if as_json:
-        print_json(verified_json(found))
+        print_json({place: verified_json(one) for place, one in found.items()})
     elif not quiet:
-        show(verified_text(found, own_key=bool(trusted)))
+        show("\n".join(f"{place}: {verified_text(one, own_key=bool(trusted))}" for place, one in found.items()))
 
 
 def _rebuild(session: Session, dists: list[str], inside: Path | None, *, as_json: bool, quiet: bool) -> None:

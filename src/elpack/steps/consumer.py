@@ -15,7 +15,7 @@ from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import CLEAN_ENV, Command, run
 from elpack.steps.describe import check_provenance
 from elpack.tools.dnf import program
-from elpack.tools.gpg import keyring_of
+from elpack.tools.gpg import end_agent, keyring_of
 from elpack.tools.rpmsign import verify_packages
 
 if TYPE_CHECKING:
@@ -154,6 +154,9 @@ def _download_all(repository: Path, key_file: Path, arch: str, releasever: str, 
             *("reposync", "--repoid", "verified", "--norepopath", "--download-path", str(home / "got")),
         )
         done = runner(Command(argv, cwd=home, env={**CLEAN_ENV, "HOME": scratch}))
+        # dnf's gpg leaves its agent behind; the text is what libdnf makes of cachedir
+        for keys in (home / "cache").glob("*/pubring"):
+            end_agent(str(keys), runner)
         got = {path.name for path in (home / "got").glob("*.rpm")} if (home / "got").is_dir() else set()
     if done.returncode != 0:
         said = "\n".join(text.strip() for text in (done.stdout, done.stderr) if text.strip())

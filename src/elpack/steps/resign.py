@@ -5,51 +5,37 @@ from __future__ import annotations
 import configparser
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, SigningError
 from elpack.manifest import (
+    BESIDE,
     MANIFEST,
     Wrong,
     deviations,
     digest_of,
     drop_index,
-    finished,
+    handed_over,
     list_files,
+    misplaced,
     read_manifest,
     write_index,
     write_json,
 )
-from elpack.steps.describe import PROVENANCE, renewed_provenance
-from elpack.steps.exchange import exchanged, link_or_copy
+from elpack.steps.describe import renewed_provenance
+from elpack.steps.exchange import exchanged
 from elpack.steps.repository import About, Packages, publish
 from elpack.store.lock import held_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from elpack.listed import Manifest
     from elpack.steps.sign import Signer
 
 _PLACES = ("repo", "debug", "srpms", "buildroot")
 _DAMAGED = "it was changed after it was built, or not copied whole"
-
-
-def results(dist: Path, target: str = "", arch: str = "", layout: str = "") -> tuple[Path, ...]:
-    """Return the folders of finished results, those of the named target, architecture and layout if any is named.
-
-    Raises `SigningError` when there is none.
-    """
-    found = []
-    for folder in finished(dist):
-        manifest = read_manifest(folder, SigningError)
-        about = (manifest.target, manifest.arch, manifest.layout)
-        if all(wanted in {"", has} for wanted, has in zip((target, arch, layout), about, strict=True)):
-            found.append(folder)
-    if not found:
-        raise SigningError(Problem("there is nothing to sign", str(dist), fix="elpack rpm --unsigned"))
-    return tuple(found)
 
 
 def sign_results(
@@ -74,33 +60,54 @@ def sign_results(
 
 
 def _sign(folder: Path, signer: Signer, *, metadata: bool) -> int:
-    manifest = read_manifest(folder, SigningError)
-    problems = [*_stranger(folder, signer)] if metadata else []
-    problems += _differences(folder, manifest, before_signing=not metadata)
-    if problems:
-        raise SigningError(*problems)
-    kept = [path.name for path in folder.iterdir() if path.is_dir() and path.name not in {*_PLACES, PROVENANCE}]
-    about = _about(folder, manifest)
-    with exchanged(folder, kept=kept) as stage:
-        copies = _copies(folder, signer, stage / ".signed", metadata=metadata)
-        packages = Packages(*(tuple(copies[path.name] for path in _rpms(folder / place)) for place in _PLACES))
+    _refuse_pipes(folder)
+    beside = [path.name for path in folder.iterdir() if path.name in BESIDE]
+    with exchanged(folder, kept=beside) as stage:
+        # what is checked is a copy that nobody else can write, and that copy is what is signed
+        taken = stage / ".taken"
+        shutil.copytree(folder, taken, symlinks=True, ignore=lambda at, _: beside if Path(at) == folder else ())
+        manifest = _checked(folder, taken, signer, metadata=metadata)
+        about = _about(taken, folder, manifest)
+        copies = _copies(taken, signer, stage / ".signed", metadata=metadata)
+        packages = Packages(*(tuple(copies[path.name] for path in _rpms(taken / place)) for place in _PLACES))
         publish(packages, stage, about, signer)
         by_path = {
             f"{place}/{path.name}": digest_of(path) for place, paths in packages.places().items() for path in paths
         }
-        renewed_provenance(folder, stage, by_path, signer, signer.key.fingerprint)
-        for path in folder.iterdir():
-            if path.is_file() and not (stage / path.name).exists() and path.suffix != ".asc":
-                link_or_copy(path, stage / path.name)
-        (stage / MANIFEST).unlink()
+        renewed_provenance(taken, stage, by_path, signer, signer.key.fingerprint)
+        for path in taken.iterdir():
+            if not (stage / path.name).exists() and path.suffix != ".asc" and path.name != MANIFEST:
+                path.rename(stage / path.name)
+        shutil.rmtree(taken)
         shutil.rmtree(stage / ".signed", ignore_errors=True)
-        files = [file for file in manifest.files if file.path.partition("/")[0] in kept]
-        files += list_files(stage, manifest.packages(), signed=True)
-        by = signer.key.fingerprint
-        renewed = replace(manifest, files=tuple(files), fingerprint=by, throwaway=signer.throwaway)
+        files = tuple(list_files(stage, manifest.packages(), signed=True))
+        renewed = replace(manifest, files=files, fingerprint=signer.key.fingerprint, throwaway=signer.throwaway)
         write_json(stage / MANIFEST, renewed.as_json())
         signer.file(stage / MANIFEST)
     return len(copies)
+
+
+def _refuse_pipes(folder: Path) -> None:
+    """Raise `SigningError` for what cannot be copied, and what who reads it would wait for without end."""
+    problems = [
+        Problem(Wrong.NO_FILE, where=str(path), why="it was put there by somebody else")
+        for path in handed_over(folder).values()
+        if not path.is_symlink() and not path.is_file()
+    ]
+    if problems:
+        raise SigningError(*problems)
+
+
+def _checked(folder: Path, taken: Path, signer: Signer, *, metadata: bool) -> Manifest:
+    """Return the manifest of a copy of results that are as it says. Raises `SigningError` naming the originals."""
+    manifest = read_manifest(taken, SigningError)
+    problems = [*misplaced(folder, manifest, str(folder))]
+    problems += [*_stranger(taken, signer)] if metadata else []
+    problems += _differences(taken, manifest, before_signing=not metadata)
+    if problems:
+        named = (replace(one, where=one.where.replace(str(taken), str(folder), 1)) for one in problems)
+        raise SigningError(*named)
+    return manifest
 
 
 def _copies(folder: Path, signer: Signer, into: Path, *, metadata: bool) -> dict[str, Path]:
@@ -133,9 +140,9 @@ def _stranger(folder: Path, signer: Signer) -> Iterator[Problem]:
         yield Problem("it is not what a trusted key signed", str(path), why, fix)
 
 
-def _about(folder: Path, manifest: Manifest) -> About:
+def _about(taken: Path, folder: Path, manifest: Manifest) -> About:
     """Return what the .repo file says already, but for the folder if that is no address on the web."""
-    files = sorted(folder.glob("*.repo"))
+    files = sorted(taken.glob("*.repo"))
     try:
         (path,) = files
         text = configparser.ConfigParser(interpolation=None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import ElpackError, Problem, SigningError, VerifyError
 from elpack.listed import PACKAGES, REPOSITORIES, kind_of
-from elpack.manifest import MANIFEST, Wrong, deviations, read_manifest
+from elpack.manifest import MANIFEST, Wrong, deviations, misplaced, read_manifest
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.steps.describe import check_provenance
 from elpack.steps.metadata import wrong_metadata
@@ -37,17 +37,18 @@ class Verified:
     throwaway: bool
 
 
-def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Runner) -> Verified:
+def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Runner, url: str = "") -> Verified:
     """Return what is right, if all is. Raises `VerifyError` with everything that is not.
 
     trusted: fingerprints of the release's own keys; without any, whatever key lies beside the results counts, and
-    the caller says so. unsigned: no signatures are expected.
+    the caller says so. unsigned: no signatures are expected. url: where the .repo file leads to, else to a folder.
     """
     if not (output / MANIFEST).exists():
         raise VerifyError(Problem("nothing was handed over here", str(output), fix="elpack rpm-all"))
     manifest = read_manifest(output, VerifyError)
     found = list(deviations(output, manifest))
-    problems = [
+    problems = [*misplaced(output, manifest, MANIFEST)]
+    problems += [
         Problem(one.wrong, one.path, one.detail, "elpack rpm puts it there again" if one.wrong is Wrong.MISSING else "")
         for one in found
     ]
@@ -57,7 +58,7 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
     for name in REPOSITORIES:
         if (output / name).is_dir():
             problems += wrong_metadata(output / name, runner)
-    problems += _wrong_signatures(output, manifest, trusted, runner, unsigned=unsigned)
+    problems += _wrong_signatures(output, manifest, trusted, runner, unsigned=unsigned, url=url or "file://")
     if problems:
         raise VerifyError(*dict.fromkeys(problems))
     kinds = Counter(listed.kind for listed in manifest.files)
@@ -69,7 +70,7 @@ def _is_read(path: str) -> bool:
 
 
 def _wrong_signatures(
-    output: Path, manifest: Manifest, trusted: Collection[str], runner: Runner, *, unsigned: bool
+    output: Path, manifest: Manifest, trusted: Collection[str], runner: Runner, *, unsigned: bool, url: str
 ) -> Iterator[Problem]:
     if not manifest.fingerprint:
         if not unsigned:
@@ -85,7 +86,7 @@ def _wrong_signatures(
     try:
         with keyring_of(key_file, runner) as keyring:
             yield from _strangers(keyring, {*trusted, manifest.fingerprint}, key_file.name)
-            yield from _unchecked(output, manifest, key_file.name)
+            yield from _unchecked(output, manifest, key_file.name, url)
             yield from _unsigned_files(output, manifest, keyring)
             yield from _unsigned_packages(output, manifest, keyring, runner)
             check_provenance(output, keyring, (manifest.fingerprint,))
@@ -103,7 +104,7 @@ def _strangers(keyring: Keyring, known: Collection[str], where: str) -> Iterator
             yield Problem(f"it holds {key.fingerprint}, which is no key of the release: {key.user}", where=where)
 
 
-def _unchecked(output: Path, manifest: Manifest, key_file: str) -> Iterator[Problem]:
+def _unchecked(output: Path, manifest: Manifest, key_file: str, url: str) -> Iterator[Problem]:
     """Yield the sections of the .repo file in which dnf would not check everything with the keys beside it."""
     for path in sorted(output.glob(f"{manifest.release}*.repo")):
         text = configparser.ConfigParser(interpolation=None)
@@ -118,6 +119,9 @@ def _unchecked(output: Path, manifest: Manifest, key_file: str) -> Iterator[Prob
             place = section.get("baseurl", "").rpartition("/")[0]
             if not checks or section.get("gpgkey") != f"{place}/{key_file}" or len(section) != _REPO_KEYS:
                 yield Problem(f"[{name}] is not as elpack writes it: all is to be checked, by {key_file}", path.name)
+            if not place.startswith(url):
+                why = "[publish] url in elpack.toml says where customers find it"
+                yield Problem(f"[{name}] leads to {place}, not to {url}", path.name, why)
 
 
 def _unsigned_files(output: Path, manifest: Manifest, keyring: Keyring) -> Iterator[Problem]:

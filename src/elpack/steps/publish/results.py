@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, PublishError
 from elpack.listed import kind_of
-from elpack.manifest import Wrong, deviations, digest_of, finished, handed_over, read_manifest
+from elpack.manifest import Wrong, deviations, digest_of, finished, handed_over, misplaced, read_manifest
 from elpack.publication import File
 from elpack.targets import resolve_target
 
@@ -100,6 +100,7 @@ def _problems(result: Result, release: Release, *, snapshot: bool) -> Iterator[P
     if manifest.standin and not snapshot:
         why = "it was built on Debian's packages under EL9's names, and runs on no EL9"
         yield Problem("it is the stand-in's", where, why, fix="publish it with --snapshot, for trying it out only")
+    yield from misplaced(result.folder, manifest, where)
     for one in deviations(result.folder, manifest):
         fix = "move it elsewhere" if one.wrong is Wrong.MORE else _BACK
         yield Problem(one.wrong, f"{where}/{one.path}", one.detail, fix)
