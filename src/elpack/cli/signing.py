@@ -82,4 +82,4 @@ def sign(
     signer = release_signer(chosen(workspace, key), Keyring(user_home(), run))
     with Terminal(console_on(sys.stderr), quiet=quiet).phase("Sign") as say:
         count = sign_results(workspace.dist, found, signer, say, metadata=metadata)
-        say(f"{count} RPMs {'as they were' if metadata else 'signed'}, {len(found)} manifests, by {signer.by}")
+        say(f"{count} RPMs {'as they were' if metadata else 'signed'}, manifests: {len(found)}, by {signer.by}")

@@ -29,7 +29,9 @@ def doctor_table() -> Table:
     table.add_row("mock", "build (instead of bwrap)", shutil.which("mock") or "[dim]not installed, not needed[/]")
     table.add_row("limits of builds", "build, lock, smoke", str(Mechanism.here()))
     loop = (
-        "a file system of their own" if Path("/dev/loop-control").exists() else "measured now and then: no loop devices"
+        "a file system of their own"
+        if Path("/dev/loop-control").exists() and shutil.which("mkfs.ext4")
+        else "measured now and then: no loop devices, or no mkfs.ext4"
     )
     table.add_row("disk of builds", "build", loop)
     table.add_row("root", "base, build, install", "yes" if os.geteuid() == 0 else "[red]no: use sudo[/]")

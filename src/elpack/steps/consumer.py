@@ -105,8 +105,12 @@ def _signed_manifest(
     strange = [key for key in held if trusted is not None and key.fingerprint not in trusted]
     if strange:
         why = "customers would trust all of them, and [signing] in elpack.toml names others"
+        fix = "if it is yours, name it in [signing] also-trusted; else sign again"
         raise PublishError(
-            *(Problem(f"{key.fingerprint} ({key.user}) is not to be trusted", location.name, why) for key in strange)
+            *(
+                Problem(f"{one.fingerprint} ({one.user}) is not to be trusted", location.name, why, fix)
+                for one in strange
+            )
         )
     by = _check_signature(keyring, location / MANIFEST, location.name)
     manifest = read_manifest(location, PublishError)
