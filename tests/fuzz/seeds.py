@@ -10,7 +10,7 @@ from tests.hostile.archives.tars import Member, packed, sound, tar_of
 from tests.hostile.archives.zips import Entry, record, wheel_of
 from tests.hostile.archives.zips import sound as sound_wheel
 from tests.hostile.corpus import INSTALLER, LIBRARY, LOCK, PYPROJECT, RELEASE, filled, metadata
-from tests.integration.test_bad_input import BUILD_LOCK, build_lock_table, sha256
+from tests.shop import BUILD_LOCK, build_lock_table, sha256
 
 from elpack.listed import Content, Listed, Manifest
 from elpack.model import Layout

@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.integration.test_bad_input import BUILD_LOCK, build_lock_table, sha256
-from tests.integration.test_bad_input import wheel as plain_wheel
+from tests import shop
 from tests.rpmtools import macro_options
+from tests.shop import BUILD_LOCK, build_lock_table, sha256
+from tests.shop import wheel as plain_wheel
 
 from elpack.cli.guard import guarded
 from elpack.cli.options import session_of
@@ -68,18 +69,7 @@ lock = "uv.lock"
 app = { version = "1.0", sha256 = "SDIST_SHA256" }
 [targets.el9]
 """
-PYPROJECT = """\
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-[project]
-name = "app"
-version = "1.0"
-dependencies = ["lib>=1"]
-[project.scripts]
-app = "app:main"
-"""
+PYPROJECT = f'{shop.PYPROJECT}[project.scripts]\napp = "app:main"\n'
 LOCK = """\
 version = 1
 revision = 3

@@ -17,7 +17,7 @@ from tests.hostile.text.metadata import core
 from tests.hostile.text.names import FILES
 from tests.hostile.text.payloads import ALL, LINE_ENDS, MACROS, SHELL
 from tests.hostile.text.release import SERVICE, toml
-from tests.integration.test_bad_input import build_lock_table, sha256
+from tests.shop import build_lock_table, sha256
 
 from elpack.escape import summary_line
 

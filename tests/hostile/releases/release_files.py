@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tests.hostile.corpus import INSTALLER, RELEASE, Case, Project
-from tests.integration.test_bad_input import BUILD_LOCK, build_lock_table, sha256
+from tests.shop import BUILD_LOCK, build_lock_table, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
