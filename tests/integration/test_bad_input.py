@@ -313,12 +313,12 @@ def test_a_checkout_that_gives_no_sdist(shop: Shop) -> None:
     (tree / "uv.lock").write_text(UV_LOCK.format(index="https://pypi.org/simple", url="", sha256="", size=0))
     shop.release = RELEASE.replace('version = "1.0"', 'path = "../app", version = "1.0"')
     said = shop.save().refused(18, "plan", *TARGET)
-    assert f"no sdist can be made of the checkout {shop.home}/../app\n" in said
+    assert f"no sdist can be made of the checkout {tree.resolve()}\n" in said
     assert "\nthe sdist of app cannot be made\n" in said
 
 
 def test_a_missing_tool(shop: Shop, tmp_path: Path) -> None:
-    for tool in ("dnf", "bwrap", "rpm"):
+    for tool in ("dnf", "bwrap", "rpm", "gpg", "gpg-agent", "gpgconf", "rpmsign", "rpmkeys"):
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / tool).symlink_to("/bin/true")
     said = shop.save().refused(16, "rpm", *TARGET, env={"PATH": str(tmp_path / "bin")})
