@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import threading
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,20 @@ def test_the_old_folder_is_put_back_when_a_run_was_killed_between_two_renames(tm
     with pytest.raises(ZeroDivisionError):
         half_filled(final)
     assert (final / "a").read_text() == "old"
+
+
+def test_a_copy_that_finds_the_disk_full_names_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, destination: Path, **_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source))
+
+    def apart(source: Path, destination: Path, **_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source))
+
+    monkeypatch.setattr(os, "link", apart)
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        exchange.link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert caught.value.filename == str(tmp_path / "b")
 
 
 def test_a_full_disk_is_not_answered_by_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _AT_FDCWD = -100
 _EXCHANGE = 2
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EXDEV})
 """What a file system or kernel answers that cannot exchange two names, such as NFS."""
 
@@ -43,13 +44,18 @@ def exchanged(final: Path, kept: Iterable[str] = ()) -> Iterator[Path]:
 
 
 def link_or_copy(source: str | Path, destination: str | Path) -> None:
-    """Give a file a second name, or a copy where that cannot be."""
-    try:
-        os.link(source, destination, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        shutil.copy2(source, destination, follow_symlinks=False)
+    """Give a file a second name, or a copy where that cannot be. A full disk is told by the destination's name."""
+    for way in (os.link, shutil.copy2):
+        try:
+            way(source, destination, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _FULL:
+                # Python names the source, whose disk may have room
+                raise OSError(error.errno, error.strerror, str(destination)) from error
+            if way is shutil.copy2:
+                raise
+        else:
+            return
 
 
 def _exchange(stage: Path, final: Path) -> None:
