@@ -96,11 +96,11 @@ class Factory:
         return folder
 
     def _manifest(self, folder: Path, version: str, put: dict[Path, Path], seal: Signer | None) -> None:
-        target, arch = folder.relative_to(self.workspace.dist).parts[:2]
+        target, arch, *layout = folder.relative_to(self.workspace.dist).parts
         write_json(folder / "release.json", {"name": "shop"})
         built = {path.name: Listed("", Content(path.stat().st_size, digest_of(path))) for path in put}
         manifest = Manifest(
-            *("1", "shop", version, Layout.STACK, target, "3.12", arch),
+            *("1", "shop", version, Layout(*(layout or ["stack"])), target, "3.12", arch),
             standin=target.endswith("-standin"),
             files=tuple(list_files(folder, built, signed=bool(seal))),
             fingerprint=seal.key.fingerprint if seal else "",

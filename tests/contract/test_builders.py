@@ -190,7 +190,7 @@ def test_a_run_that_is_ended_leaves_nothing_for_the_next(
     process.wait(20)
     wait_for(lambda: not sleeping())
     if number == signal.SIGKILL:
-        assert len(mounts(builder.work)) == 1
+        assert mounts(builder.work) != [], "nobody was left to take them away"
     else:
         assert mounts(builder.work) == []
     builder.build((make_job("next"),), tmp_path / "out")

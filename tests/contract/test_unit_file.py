@@ -90,7 +90,9 @@ def test_sysusers_makes_the_account(which: str, service: Service, tmp_path: Path
     run(Command(("systemd-sysusers", f"--root={tmp_path}", str(tmp_path / "account.conf")))).check()
     account = (tmp_path / "etc/passwd").read_text().strip().split(":")
     assert account[0] == subject.user
-    assert account[4:] == [subject.description, subject.home, "/usr/sbin/nologin"]
+    # a shell reads the title on EL9: it loses what a shell would act on
+    title = subject.description if which == "release" else "50 off (touch me) "
+    assert account[4:] == [title, subject.home, "/usr/sbin/nologin"]
 
 
 def test_node_configuration_listens_on_loopback_only() -> None:
