@@ -112,7 +112,7 @@ def _base(session: Session, say: Callable[[str], None]) -> None:
 
 def _build(session: Session, say: Callable[[str], None]) -> None:
     build = make_build(session)
-    if len(make_build(session).predict()) < len(session.plan.packages):
+    if len(build.predict()) < len(session.plan.packages):
         drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
     with session.screen.building(session.plan) as watcher:
         build.watcher = watcher

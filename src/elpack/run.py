@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -162,6 +162,9 @@ def run(command: Command) -> Completed:
     return Completed(command, process.returncode, stdout or "", stderr or "", time.monotonic() - start)
 
 
+_MOMENT = 5.0
+"""Seconds that a command gets to tidy up before it is killed."""
+
 _PULSE = 0.25
 """Seconds between two looks at an enclosed command."""
 
@@ -264,10 +267,22 @@ def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str,
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """End a command's process group: its leader gets a moment to tidy up, and nobody of the others outlives that."""
+    if process.returncode is None:
+        # until the leader is waited for, its number can be no other group's
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        _await_end(process.pid, _MOMENT)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, which ends it some day
+            process.wait(_MOMENT)
+
+
+def _await_end(pid: int, seconds: float) -> None:
+    with suppress(ProcessLookupError):
+        end = os.pidfd_open(pid)
         try:
-            os.killpg(process.pid, number)
-            process.wait(timeout=5)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
-        return
+            select.select((end,), (), (), seconds)
+        finally:
+            os.close(end)

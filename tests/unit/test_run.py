@@ -57,6 +57,19 @@ def test_a_failure_is_told_with_its_last_lines_and_how_to_see_it_again(tmp_path:
     assert f"fix: to see it again: {done.command}" in text
 
 
+def test_who_ignores_the_end_of_a_command_s_leader_is_killed_too(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    stubborn = f"trap '' TERM; echo $$ >{pid}; while :; do sleep 0.1; done"
+    command = Command(("sh", "-c", '(exec sh -c "$1") & wait', "sh", stubborn), timeout=1)
+    with pytest.raises(CommandError, match="did not end within 1 s"):
+        run(command)
+    status = Path(f"/proc/{pid.read_text().strip()}/cmdline")
+    end = time.monotonic() + 20
+    while status.exists() and status.read_bytes():  # one that nobody has waited for yet has none
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_success_checks_itself() -> None:
     done = Completed(Command(("x",)), 0, "", "", 0.0)
     assert done.check() is done

@@ -18,6 +18,7 @@ from elpack.builders.environment import GROUP, UID, USER
 from elpack.builders.limits import remove_recorded
 from elpack.intact import remember
 from elpack.run import Command, run
+from elpack.store.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,15 +184,6 @@ def _mounts_below(folder: Path) -> list[str]:
     # field 5 is the mount point, with octal escapes for blanks
     points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines]
     return [point for point in points if Path(point).is_relative_to(folder.resolve())]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that excludes other threads and other processes alike, and that dies with its holder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _add_build_user(root: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -152,9 +152,13 @@ class Build:
         return not seen.isdisjoint(self._failed)
 
     def predict(self) -> frozenset[NodeId]:
-        """Return which packages the store has already, as far as their keys are known without building."""
-        self._take_cached(list(self.plan.packages), root_nodes(self.plan), self.store.peek)
-        return frozenset(self._done)
+        """Return which packages the store has already, as far as their keys are known without building.
+
+        That is no more than a look: a run still verifies the files of each.
+        """
+        look = replace(self, _done={})
+        look._take_cached(list(self.plan.packages), root_nodes(self.plan), self.store.peek)  # noqa: SLF001 - our own
+        return frozenset(look._done)  # noqa: SLF001
 
     def _may_start(self) -> bool:
         return self.keep_going or not self._failed

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.archives.repack import repack
-from elpack.builders.roots import locked
 from elpack.errors import BuildError, CommandError, Problem
 from elpack.model import RemoteFile, Sha256
 from elpack.run import Command
 from elpack.steps.checkout_sandbox import CheckoutSandbox
 from elpack.steps.lock import INDEX
 from elpack.steps.lock_sandbox import LockSandbox
+from elpack.store.lock import locked
 from elpack.targets import known_targets
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from elpack.builders.roots import unmount_below
 from elpack.errors import BuildError, ConfigError, Problem
 from elpack.naming import dist_name
 from elpack.run import Command, Completed
+from elpack.steps.exchange import link_or_copy
 from elpack.steps.otherwise import Variation
 from elpack.store.lock import held
 
@@ -188,12 +189,4 @@ def _file_system(path: Path) -> str:
 
 def _copy_folder(source: Path, into: Path) -> None:
     if source.exists():
-        shutil.copytree(source, into, symlinks=True, copy_function=_link_or_copy)
-
-
-def _link_or_copy(source: str, into: str) -> str:
-    try:
-        os.link(source, into, follow_symlinks=False)
-    except OSError:  # another file system
-        shutil.copy2(source, into, follow_symlinks=False)
-    return into
+        shutil.copytree(source, into, symlinks=True, copy_function=link_or_copy)

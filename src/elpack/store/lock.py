@@ -49,6 +49,15 @@ def held(path: Path, wait: float | None = 0) -> Iterator[None]:
 
 
 @contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock for a moment, waiting for whoever has it: another thread or another process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def held_folder(folder: Path) -> Iterator[None]:
     """Hold a folder itself, for runs whose work folders differ, without a file in it. Raises `StoreError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

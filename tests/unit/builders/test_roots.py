@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from elpack.builders.environment import UID
-from elpack.builders.roots import CleanRoot, Roots, locked, unmount_below
+from elpack.builders.roots import CleanRoot, Roots, unmount_below
 from elpack.errors import BuildError, CommandError
+from elpack.store.lock import locked
 from elpack.tools.dnf import Dnf
 
 if TYPE_CHECKING:
