@@ -189,6 +189,27 @@ class PublishError(ElpackError):
     title = "it was not published"
 
 
+class ImageError(ElpackError):
+    """An image could not be made, or is not what it should be."""
+
+    exit_code = 30
+    title = "the image cannot be made"
+
+
+class EngineError(ElpackError):
+    """podman is missing, does not answer, or failed."""
+
+    exit_code = 31
+    title = "podman cannot be used"
+
+
+class RegistryError(ElpackError):
+    """A registry refused or broke off; what it holds is told."""
+
+    exit_code = 32
+    title = "the registry refused"
+
+
 class InterruptedRunError(ElpackError):
     """The user stopped the run; the next run goes on from here."""
 

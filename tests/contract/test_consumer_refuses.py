@@ -284,7 +284,7 @@ def test_an_old_repository_played_back_whose_signature_expired(shop: Shop, toys:
     shop.work.mkdir()
     shop.refuses(METADATA)
     # nor does one who was here before believe it
-    said = customer.dnf("downgrade", "toy")
+    said = customer.dnf("--refresh", "downgrade", "toy")
     assert said.code == 1
     assert METADATA in said.text
     assert customer.installed() == "2"

@@ -77,12 +77,12 @@ def test_a_library_and_its_defaults() -> None:
         (
             "[targets.el9]\n",
             '[targets.el9]\n[[asset]]\nsource = "a"\ndestination = "/etc/a"\n',
-            "elpack.toml: asset: only an application's RPM brings this\n  fix: leave it out",
+            "elpack.toml: asset: only an application brings this\n  fix: leave it out",
         ),
         (
             "[targets.el9]\n",
             '[targets.el9]\n[service]\nname = "a"\ndescription = "A"\nuser = "a"\nexec = ["/usr/bin/a"]\n',
-            "elpack.toml: service: only an application's RPM brings this\n  fix: leave it out",
+            "elpack.toml: service: only an application brings this\n  fix: leave it out",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from elpack.changelog import DATED
 from elpack.config.builds import Builds, read_builds
+from elpack.config.images import read_images
 from elpack.config.promises import Promises, read_promises
 from elpack.config.publish import Publish, read_publish
 from elpack.config.service import read_service, read_smoke
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+    from elpack.images.model import Images
     from elpack.naming import RpmName
     from elpack.service import Service
     from elpack.smoke import Smoke
@@ -116,6 +118,8 @@ class Release:
     signing: Signing = field(default_factory=Signing)
     publish: Publish = field(default_factory=Publish)
     builds: Builds = field(default_factory=Builds)
+    images: Images | None = None
+    """None where the release makes none."""
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -175,6 +179,7 @@ def _release(root: Table) -> Release:
     head = root.table("release")
     name = head.parsed("name", rpm_name)
     layout = Layout(head.parsed("layout", one_of(tuple(Layout)), Layout.STACK) or Layout.STACK)
+    service = read_service(root.table("service"))
     release = Release(
         name=name or rpm_name("unnamed"),
         date=head.get("date", dt.date),
@@ -188,13 +193,14 @@ def _release(root: Table) -> Release:
         targets=_targets(root.table("targets")),
         policies=_policies(root.table("policy")),
         assets=tuple(_asset(table) for table in root.tables("asset")),
-        service=read_service(root.table("service")),
+        service=service,
         smoke=read_smoke(root.table("smoke")),
         system=read_system(root.table("system")) if root.has("system") else None,
         promises=read_promises(root.table("promises")),
         signing=read_signing(root.table("signing")),
         publish=read_publish(root.table("publish")),
         builds=read_builds(root.table("builds")),
+        images=read_images(root.table("images"), service) if root.has("images") else None,
     )
     head.done()
     _check_subject(root, release)
@@ -214,9 +220,9 @@ def _check_subject(root: Table, release: Release) -> None:
         root.problem(f"{subject}.name", f"{release.application.name} has no entry under [first-party]")
     if release.application.library and root.has("application"):
         root.problem("library", "a release is for an application or for a library", fix="keep one of the two tables")
-    for key in ("asset", "service"):
+    for key in ("asset", "service", "images"):
         if release.application.library and root.has(key):
-            root.problem(key, "only an application's RPM brings this", fix="leave it out")
+            root.problem(key, "only an application brings this", fix="leave it out")
     if release.application.library and release.layout is not Layout.SYSTEM:
         root.problem("release.layout", "a library is for everybody's Python", fix='layout = "system"')
     if release.smoke.service and release.service is None and not root.has("service"):

@@ -1,0 +1,115 @@
+"""The [images] table of the release file: how images of the application are made, run and named."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from elpack.config.values import absolute_path, each, matching, one_of, positive
+from elpack.images.model import Flavour, Images, Mode
+from elpack.service import KILL_SIGNALS
+from elpack.targets import known_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from elpack.service import Service
+    from elpack.tables import Table
+
+# the distribution specification's form of a name, behind a host that has a dot, a port, or is localhost
+_REPOSITORY = re.compile(
+    r"(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+|[a-z0-9-]+(?=:)|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
+    r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+\Z"
+)
+_BASE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_KEY = re.compile(r"(?:~/)?[A-Za-z0-9._@+-][A-Za-z0-9/._@+-]*\Z|/[A-Za-z0-9/._@+-]+\Z")
+_LAST_PORT = 65535
+_USERS = range(1, 65534)
+_LONGEST_NAME = 255
+
+
+def read_images(table: Table, service: Service | None) -> Images:
+    """Return how images are made. What the table leaves out is taken from the service; mistakes are noted."""
+    default = Images()
+    images = Images(
+        repository=table.parsed("repository", image_repository, "") or "" if table.has("repository") else "",
+        flavours=_flavours(table) if table.has("flavours") else default.flavours,
+        mode=Mode(table.parsed("mode", one_of(tuple(Mode)), default.mode) or default.mode),
+        command=_words(table, "command"),
+        health=_words(table, "health"),
+        health_interval=positive(table, "health-interval", default.health_interval),
+        start_timeout=positive(table, "start-timeout", service.start_timeout if service else default.start_timeout),
+        stop_signal=table.parsed(
+            "stop-signal", one_of(KILL_SIGNALS), service.kill_signal if service else default.stop_signal
+        )
+        or default.stop_signal,
+        stop_timeout=positive(table, "stop-timeout", service.stop_timeout if service else default.stop_timeout),
+        user=_user(table, default.user),
+        ports=_ports(table),
+        data=table.parsed("data", absolute_path, default.data) or default.data,
+        environment=_environment(table.table("environment")),
+        bases=_bases(table.table("bases")),
+        key=table.parsed("key", matching(_KEY, "the path of a file"), "") or "" if table.has("key") else "",
+    )
+    table.done()
+    return images
+
+
+def image_repository(text: str) -> str:
+    """Return where an image lies in a registry, with its host and without tag. Raises ValueError."""
+    if len(text) > _LONGEST_NAME or not _REPOSITORY.match(text):
+        raise ValueError(f"{text!r} is not of the form registry.example.org/path/name, without tag or digest")
+    return text
+
+
+def _flavours(table: Table) -> tuple[Flavour, ...]:
+    found = tuple(dict.fromkeys(Flavour(text) for text in each(table, "flavours", one_of(tuple(Flavour)))))
+    if not found:
+        table.problem(
+            "flavours", "expected at least one", fix=f"flavours = [{', '.join(map(repr, map(str, Flavour)))}]"
+        )
+    return found
+
+
+def _words(table: Table, key: str) -> tuple[str, ...]:
+    words = table.strings(key)
+    if any(not word.isprintable() for word in words):
+        table.problem(key, "an argument holds control characters")
+    return words
+
+
+def _user(table: Table, default: int) -> int:
+    before = len(table.problems)
+    user = table.get("user", int, default)
+    if user not in _USERS and len(table.problems) == before:
+        table.problem("user", f"expected {_USERS[0]} to {_USERS[-1]}, found {user}: never root")
+    return user
+
+
+def _ports(table: Table) -> tuple[int, ...]:
+    found: list[int] = []
+    for port in table.get("ports", list, []):
+        if type(port) is not int or not 1 <= port <= _LAST_PORT:
+            table.problem("ports", f"expected numbers from 1 to {_LAST_PORT}, found {port!r:.40}")
+        elif port not in found:
+            found.append(port)
+    return tuple(found)
+
+
+def _environment(table: Table) -> Mapping[str, str]:
+    found = {key: table.get(key, str) for key in table.values}
+    for key, value in found.items():
+        if not _VARIABLE.match(key) or not value.isprintable():
+            table.problem(key, "an environment holds names of letters, digits and _, and text of one line")
+    return found
+
+
+def _bases(table: Table) -> Mapping[str, str]:
+    found = {}
+    for target in table.values:
+        if target not in known_targets():
+            table.problem(target, "unknown target", fix=f"known targets: {', '.join(known_targets())}")
+        elif name := table.parsed(target, matching(_BASE, "a base's name: small letters, digits, dots, dashes")):
+            found[target] = name
+    return found

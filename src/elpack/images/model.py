@@ -1,0 +1,72 @@
+"""What a release says of its images, and what one image is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from elpack.model import Sha256
+
+
+class Flavour(StrEnum):
+    """How the tree of an image came to be."""
+
+    UV = "uv"
+    """uv unpacked what the application's own lock froze, upon a base image that has Python."""
+    RPM = "rpm"
+    """dnf installed the signed RPMs into an empty root."""
+
+
+class Mode(StrEnum):
+    """Where uv works for flavour `uv`; the tree is the same."""
+
+    HOST = "host"
+    """Beside the engine: the Containerfile only copies, so that no other architecture need be emulated."""
+    CONTAINER = "container"
+    """In the first stage of the Containerfile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What the release file says of images.
+
+    repository: where they are pushed, ``host[:port]/path``, without tag; empty where they are not. command: what
+    follows the entry point; health: an argument vector that ends with 0 while all is well, and in which ``{python}``
+    and ``{prefix}`` are replaced. user: number of the user and of its group. ports: TCP ports that are listened on.
+    data: where the volume is mounted. Times are seconds. bases: a base image's name by target. key: path of the
+    private key that signs, relative to the release file or below ``~/``; empty for snapshots by a throwaway key.
+    """
+
+    repository: str = ""
+    flavours: tuple[Flavour, ...] = (Flavour.UV, Flavour.RPM)
+    mode: Mode = Mode.HOST
+    command: tuple[str, ...] = ()
+    health: tuple[str, ...] = ()
+    health_interval: int = 30
+    start_timeout: int = 90
+    stop_signal: str = "SIGTERM"
+    stop_timeout: int = 30
+    user: int = 1000
+    ports: tuple[int, ...] = ()
+    data: str = "/data"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    bases: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer as an uncompressed tar with the same bytes for the same content.
+
+    name: what it holds, such as ``third-party``; size in bytes. Layers are listed from the one that changes least.
+    """
+
+    name: str
+    tar: Path
+    sha256: Sha256
+    size: int

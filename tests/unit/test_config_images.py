@@ -1,0 +1,103 @@
+"""The [images] table: defaults from the service, and every mistake told at its key."""
+
+from __future__ import annotations
+
+import pytest
+
+from elpack.config.images import image_repository, read_images
+from elpack.images.model import Flavour, Images, Mode
+from elpack.service import Service
+from elpack.tables import parse_toml
+
+SERVICE = Service("x", "x", "x", ("/x",), kill_signal="SIGINT", start_timeout=180, stop_timeout=45)
+
+
+def read(text: str, service: Service | None = None) -> tuple[Images, list[str]]:
+    table = parse_toml("elpack.toml", text)
+    images = read_images(table, service)
+    return images, [problem.where + ": " + problem.what for problem in table.problems]
+
+
+def test_what_is_not_said_is_the_services() -> None:
+    images, problems = read("", SERVICE)
+    assert problems == []
+    assert (images.stop_signal, images.start_timeout, images.stop_timeout) == ("SIGINT", 180, 45)
+    assert (images.flavours, images.mode, images.user, images.data) == (tuple(Flavour), Mode.HOST, 1000, "/data")
+
+
+def test_every_key_is_read() -> None:
+    images, problems = read(
+        """
+        repository = "registry.example.org:5000/wamp/crossbar"
+        flavours = ["rpm"]
+        mode = "container"
+        command = ["start"]
+        health = ["{python}", "-V"]
+        health-interval = 5
+        start-timeout = 6
+        stop-signal = "SIGQUIT"
+        stop-timeout = 7
+        user = 999
+        ports = [80, 443, 80]
+        data = "/srv/node"
+        key = "~/keys/images.key"
+        environment = { A = "b" }
+        bases = { el9 = "ubi9-minimal" }
+        """
+    )
+    assert problems == []
+    assert images == Images(
+        "registry.example.org:5000/wamp/crossbar",
+        (Flavour.RPM,),
+        Mode.CONTAINER,
+        ("start",),
+        ("{python}", "-V"),
+        5,
+        6,
+        "SIGQUIT",
+        7,
+        999,
+        (80, 443),
+        "/srv/node",
+        {"A": "b"},
+        {"el9": "ubi9-minimal"},
+        "~/keys/images.key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('repository = "crossbar"', "repository"),
+        ('repository = "registry.example.org/a:tag"', "repository"),
+        ("flavours = []", "flavours"),
+        ('flavours = ["deb"]', "flavours"),
+        ('mode = "elsewhere"', "mode"),
+        ('command = ["a\\nb"]', "command"),
+        ("user = 0", "user"),
+        ("user = 65534", "user"),
+        ("ports = [0]", "ports"),
+        ("ports = [true]", "ports"),
+        ('data = "data"', "data"),
+        ('key = "~root/key"', "key"),
+        ('environment = { "A=B" = "c" }', "environment.A=B"),
+        ('environment = { A = "b\\u0007" }', "environment.A"),
+        ('bases = { el8 = "ubi8" }', "bases.el8"),
+        ('bases = { el9 = "FROM x" }', "bases.el9"),
+        ("colour = 1", "colour"),
+    ],
+)
+def test_a_mistake_is_told_at_its_key(text: str, where: str) -> None:
+    _, problems = read(text)
+    assert [where in problem for problem in problems] == [True] * max(1, len(problems))
+
+
+@pytest.mark.parametrize("text", ["localhost:50/a", "localhost/a/b", "[::1]:5000/a", "r.example.org/a/b-c_d", "r:1/a"])
+def test_a_repository_has_its_host(text: str) -> None:
+    assert image_repository(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "a/b", "r.example.org", "https://r.e/a", "r.example.org/A", "r.e/a@b:0"])
+def test_another_form_is_no_repository(text: str) -> None:
+    with pytest.raises(ValueError, match="not of the form"):
+        image_repository(text)
