@@ -1,0 +1,1 @@
+"""What makes images of a release, tries them and hands them over."""
