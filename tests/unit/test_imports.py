@@ -33,6 +33,7 @@ PURE = (
     "licence_texts",
     "licences",
     "escape",
+    "images",
     "plan",
     "provenance",
     "plain",
@@ -40,6 +41,7 @@ PURE = (
     "strict",
     "render",
     "sbom",
+    "sigstore",
     "checks",
     "service",
     "smoke",
@@ -53,6 +55,7 @@ EFFECTS = (
     "leftovers",
     "atomic",
     "intact",
+    "engine",
     "fetch",
     "store",
     "archives",
@@ -74,7 +77,7 @@ EXEMPT = ("assets", "__main__")
 CONNECTING = ("asyncio", "ftplib", "http.client", "socket", "ssl", "urllib.request")
 PROCESSES = ("multiprocessing", "pty", "subprocess")
 EXITS = {"exit", "_exit", "abort", "SystemExit", "quit"}
-LAYERS = ("cli", "report", "pipeline", "steps", "builders", "tools")
+LAYERS = ("cli", "report", "pipeline", "steps", "builders", "engine", "tools")
 """An upper one may import those after it, never the other way round."""
 
 
