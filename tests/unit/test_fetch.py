@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from elpack.errors import DiskFullError, ElpackError, FetchError, HashMismatchError
 from elpack.fetch import Patience, fetch_all, fetch_simple, find_sdist
-from elpack.fetch.transport import _redirected
+from elpack.fetch.transport import redirected
 from elpack.model import RemoteFile, Sha256
 
 if TYPE_CHECKING:
@@ -339,9 +339,9 @@ def test_redirects_to_elsewhere_are_refused(server: Server, tmp_path: Path, targ
 def test_a_public_host_may_not_redirect_to_this_machine() -> None:
     origin = "https://example.org/a"
     with pytest.raises(FetchError) as caught:
-        _redirected(origin, "https://localhost/b?token=1", origin)
+        redirected(origin, "https://localhost/b?token=1", origin)
     assert str(caught.value) == f"{origin}: redirects to https://localhost/b, which is this machine"
-    assert _redirected(origin, "/b", origin) == "https://example.org/b"
+    assert redirected(origin, "/b", origin) == "https://example.org/b"
 
 
 def test_a_redirect_loop_ends(server: Server, tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ import time
 import urllib.request
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from http.client import HTTPConnection, HTTPResponse
 
 
@@ -38,11 +39,25 @@ class UnreachableError(Exception):
         self.cause = cause
 
 
-class Connections:
-    """A pool; each connection serves one thread at a time. `timeout` bounds connecting and each silence, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. body: gives what to send, anew for another attempt; its length stands in the headers."""
 
-    def __init__(self, timeout: float) -> None:
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Callable[[], Iterable[bytes]] | None = None
+
+
+class Connections:
+    """A pool; each connection serves one thread at a time. `timeout` bounds connecting and each silence, in seconds.
+
+    context: whom to trust, if not those whom the system trusts.
+    """
+
+    def __init__(self, timeout: float, context: ssl.SSLContext | None = None) -> None:
         self._timeout = timeout
+        self._own_context = context
         self._idle: dict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
         self._lock = threading.Lock()
         self._deadlines: dict[int, tuple[float, HTTPConnection]] = {}
@@ -63,10 +78,17 @@ class Connections:
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
-        """Send a GET, credentials in the URL as Basic authentication, and yield the answer, whatever its status.
+        """Send a GET; see `send`."""
+        with self.send(Request("GET", url, headers)) as response:
+            yield response
+
+    @contextmanager
+    def send(self, request: Request) -> Iterator[HTTPResponse]:
+        """Send a request, credentials in the URL as Basic authentication, and yield the answer, whatever its status.
 
         Raises `UnreachableError`, or what `http.client` raises after a connection came about.
         """
+        url, headers = request.url, request.headers
         parts = urlsplit(url)
         proxy = _proxy(parts)
         target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
@@ -74,7 +96,7 @@ class Connections:
         if proxy and parts.scheme == "http":
             target = f"http://{address(parts)}{target}"
             headers |= {"Host": address(parts), **_authorization("Proxy-Authorization", proxy)}
-        connection, response = self._ask(parts, proxy, target, headers)
+        connection, response = self._ask(parts, proxy, Request(request.method, target, headers, request.body))
         try:
             yield response
         finally:
@@ -90,7 +112,7 @@ class Connections:
     @cached_property
     def _context(self) -> ssl.SSLContext:
         # Reading the system's certificates takes tens of milliseconds, which a run without downloads should not pay.
-        return ssl.create_default_context()
+        return self._own_context or ssl.create_default_context()
 
     def close(self) -> None:
         """Close what is idle."""
@@ -101,7 +123,7 @@ class Connections:
                     connections.pop().close()
 
     def _ask(
-        self, parts: SplitResult, proxy: SplitResult | None, target: str, headers: Mapping[str, str]
+        self, parts: SplitResult, proxy: SplitResult | None, request: Request
     ) -> tuple[HTTPConnection, HTTPResponse]:
         while True:
             with self._lock:
@@ -110,7 +132,7 @@ class Connections:
             connection = kept or self._connect(parts, proxy)
             self._watch(connection)
             try:
-                connection.request("GET", target, headers=dict(headers))
+                self._request(connection, request)
                 return connection, connection.getresponse()
             except BaseException as error:
                 self._forget()
@@ -118,6 +140,21 @@ class Connections:
                 # The server may have closed it meanwhile, which is no failure yet.
                 if not (kept and isinstance(error, ConnectionError | ssl.SSLError)):
                     raise
+
+    def _request(self, connection: HTTPConnection, request: Request) -> None:
+        headers = dict(request.headers)
+        if request.body is None:
+            connection.request(request.method, request.url, headers=headers)
+            return
+        # Who has seen enough answers before the end and closes: then the answer says more than the broken pipe.
+        with suppress(BrokenPipeError):
+            connection.request(request.method, request.url, body=self._extending(request.body()), headers=headers)
+
+    def _extending(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.extend()
+            yield piece
+        self.extend()
 
     @property
     def _allowed(self) -> float:

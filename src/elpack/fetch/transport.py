@@ -36,7 +36,7 @@ _MOST_GRAVE = 2
 _MOST_GIVEN_UP = 3
 """After so many files that a host would not give, and none that it gave, the others are not asked for any more."""
 
-_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_URL = re.compile(r"[^!-~]")
 _HINTS = {
     401: "the server wants a name and password, which elpack does not send",
@@ -155,7 +155,7 @@ class Transport:
                     _check_status(response, url)
                     yield response
                     return
-            url = _redirected(url, target, origin)
+            url = redirected(url, target, origin)
         raise FetchError(Problem(f"redirects more than {_MOST_REDIRECTS} times", shown(origin)))
 
     @contextmanager
@@ -220,7 +220,8 @@ def shown(url: str) -> str:
     return ascii(urlunsplit((parts.scheme, address(parts), parts.path, "", "")))[1:-1]
 
 
-def _leads_home(url: str) -> bool:
+def leads_home(url: str) -> bool:
+    """Tell whether a URL leads to this machine."""
     return _is_loopback(urlsplit(url).hostname or "")
 
 
@@ -231,7 +232,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _redirected(url: str, target: str, origin: str) -> str:
+def redirected(url: str, target: str, origin: str) -> str:
+    """Return where a redirect leads, of what was first asked for as `origin`. Raises `FetchError` when it may not."""
     try:
         new = urljoin(url, target)
     except ValueError:
@@ -241,7 +243,7 @@ def _redirected(url: str, target: str, origin: str) -> str:
     if not fault and "@" in urlsplit(new).netloc:
         fault = "holds a user or a password"
     # A public index has no business on this machine's own services.
-    if not fault and _leads_home(new) and not _leads_home(origin):
+    if not fault and leads_home(new) and not leads_home(origin):
         fault = "is this machine"
     if fault:
         raise FetchError(Problem(f"redirects to {shown(new)}, which {fault}", shown(origin)))
@@ -252,12 +254,12 @@ def _check_status(response: HTTPResponse, url: str) -> None:
     if response.status == _OK:
         return
     what = f"the server answered {response.status} {http.client.responses.get(response.status, '')}".rstrip()
-    if response.status in _TEMPORARY:
-        raise TemporaryFailureError(what, after=_retry_after(response.headers.get("Retry-After", "")))
+    if response.status in TEMPORARY:
+        raise TemporaryFailureError(what, after=retry_after(response.headers.get("Retry-After", "")))
     raise FetchError(Problem(what, shown(url), why=_HINTS.get(response.status, "")))
 
 
-def _retry_after(value: str) -> float:
+def retry_after(value: str) -> float:
     """Return the seconds of a Retry-After header (RFC 9110, 10.2.3), 0 when it says nothing usable."""
     if value.strip().isdecimal():
         return float(value)
