@@ -1,0 +1,177 @@
+"""Gives a tree that uv made its final form: a venv in form, as the RPMs have it, with bytecode that is never stale.
+
+Run by the target's own Python, in a sandbox or in the first stage of a Containerfile; needs nothing but the standard
+library. ``finish_tree.py bare TREE`` follows `uv venv`, ``finish_tree.py finish TREE`` comes last. TREE is a JSON file:
+the prefix, the text of its pyvenv.cfg, and the paths below site-packages that are not byte-compiled.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import py_compile
+import shutil
+import sys
+from pathlib import Path
+
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+NOT_SHIPPED = ("direct_url.json", "uv_cache.json", "REQUESTED", "INSTALLER")
+ELF = b"\x7fELF"
+RELOCATABLE = b"#!/bin/sh\n'''exec' "
+"""How uv begins a command of a relocatable tree: with a shell, which an image need not have."""
+
+
+def main() -> None:
+    """Parse the command line and do what it says; a problem ends the work with one line."""
+    _, action, file = sys.argv
+    told = json.loads(Path(file).read_text(encoding="utf-8"))
+    prefix = Path(told["prefix"])
+    if action == "bare":
+        bare(prefix)
+    else:
+        finish(prefix, told["pyvenv"], told["keep_source"])
+
+
+def bare(prefix: Path) -> None:
+    """Leave of an empty tree what the RPM of the private prefix brings: links to the interpreter, and folders."""
+    interpreter = (prefix / "bin" / "python").readlink()
+    config = (prefix / "pyvenv.cfg").read_bytes()
+    shutil.rmtree(prefix / "bin")
+    for path in prefix.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    (prefix / "bin").mkdir()
+    (prefix / "bin" / PYTHON).symlink_to(interpreter)
+    for name in ("python", "python3"):
+        (prefix / "bin" / name).symlink_to(PYTHON)
+    site_packages(prefix).mkdir(parents=True)
+    (prefix / "lib64").symlink_to("lib")
+    # uv looks at it, finish() writes it anew
+    (prefix / "pyvenv.cfg").write_bytes(config)
+
+
+def finish(prefix: Path, pyvenv: str, keep_source: list[str]) -> None:
+    """Make modes, commands and records the same wherever the tree was made; compile it."""
+    (prefix / "pyvenv.cfg").write_text(pyvenv, encoding="utf-8")
+    for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
+        (prefix / name).unlink(missing_ok=True)
+    site = site_packages(prefix)
+    for name in NOT_SHIPPED:
+        for path in site.glob(f"*.dist-info/{name}"):
+            path.unlink()
+    for path in files_below(prefix):
+        normalise(prefix, path)
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        write_record(record)
+    compile_all(site, frozenset(keep_source))
+
+
+def site_packages(prefix: Path) -> Path:
+    """Return where the tree keeps its modules."""
+    return prefix / "lib" / PYTHON / "site-packages"
+
+
+def files_below(top: Path) -> list[Path]:
+    """Return all files below a folder, sorted; links are none."""
+    found = []
+    for folder, folders, names in os.walk(top):
+        os.chmod(folder, 0o755)  # noqa: PTH101 - a str from os.walk
+        folders.sort()
+        found += [path for name in names if not (path := Path(folder, name)).is_symlink()]
+    return sorted(found)
+
+
+def normalise(prefix: Path, path: Path) -> None:
+    """Fix mode and shebang of one file by the rules that the RPMs follow (elpack_buildroot.py)."""
+    with path.open("rb") as file:
+        head = file.read(256)
+    in_bin = path.parent == prefix / "bin"
+    is_elf, is_script = head.startswith(ELF), head.startswith(b"#!")
+    speaks_python = is_script and (head.startswith(RELOCATABLE) or b"python" in head.splitlines()[0])
+    was_executable = bool(path.stat().st_mode & 0o111)
+    if in_bin and speaks_python:
+        lines = 3 if head.startswith(RELOCATABLE) else 1
+        rest = path.read_bytes().split(b"\n", lines)[-1]
+        path.unlink()  # its content may be the cache's as well
+        path.write_bytes(f"#!{prefix}/bin/python\n".encode() + rest)
+    executable = in_bin or (is_elf and (was_executable or ".so" in path.name))
+    executable = executable or (is_script and was_executable and not speaks_python)
+    path.chmod(0o755 if executable else 0o644)
+
+
+def write_record(record: Path) -> None:
+    """List what a dist has installed as it is by now, sorted; what is not there any more is left out."""
+    site, own = record.parents[1], f"{record.parent.name}/RECORD"
+    with record.open(encoding="utf-8", newline="") as file:
+        names = sorted({row[0] for row in csv.reader(file) if row and row[0] != own and not row[0].endswith(".pyc")})
+    rows = []
+    for name in names:
+        path = site / name
+        if path.is_file():
+            content = path.read_bytes()
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            rows.append((name, f"sha256={digest}", str(len(content))))
+    record.unlink()
+    with record.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([*rows, (own, "", "")])
+    record.chmod(0o644)
+
+
+def compile_all(site: Path, keep_source: frozenset[str]) -> None:
+    """Compile every module. Each top-level name has a process of its own: what it holds does not hang on others.
+
+    Python writes a reference into bytecode for a string that happens to be in memory already.
+    """
+    names = sorted(path.name for path in site.iterdir() if path.is_dir() or path.suffix == ".py")
+    largest_first = sorted(names, key=lambda name: (-size_of(site / name), name))
+    running: set[int] = set()
+    failed = False
+    for name in largest_first:
+        while len(running) >= (os.cpu_count() or 1):
+            failed |= wait_one(running)
+        child = os.fork()
+        if child == 0:
+            os._exit(compile_below(site, name, keep_source))
+        running.add(child)
+    while running:
+        failed |= wait_one(running)
+    if failed:
+        sys.exit("elpack: a module cannot be byte-compiled; name it under [[no-bytecompile]] with the reason")
+
+
+def size_of(path: Path) -> int:
+    """Return how many bytes of Python there are in a file, or below a folder."""
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*.py")))
+
+
+def wait_one(running: set[int]) -> bool:
+    """Wait until one child ended; tell whether it failed."""
+    child, status = os.wait()
+    running.discard(child)
+    return status != 0
+
+
+def compile_below(site: Path, name: str, keep_source: frozenset[str]) -> int:
+    """Compile a module, or all in a folder; return an exit code."""
+    top = site / name
+    code = 0
+    for path in [top] if top.is_file() else sorted(top.rglob("*.py")):
+        inside = str(path.relative_to(site))
+        if inside in keep_source or not path.is_file():
+            continue
+        try:
+            # nobody will look whether the source is newer: an image does not change
+            py_compile.compile(str(path), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        except py_compile.PyCompileError as error:
+            print(f"elpack: {inside}: {error.msg}", file=sys.stderr, flush=True)
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    main()
