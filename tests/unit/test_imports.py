@@ -19,6 +19,7 @@ PURE = (
     "requirements",
     "tables",
     "changelog",
+    "delivery",
     "config",
     "targets",
     "listed",
