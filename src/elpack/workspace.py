@@ -60,6 +60,11 @@ class Workspace:
         return self.work / "keys"
 
     @property
+    def image_key(self) -> Path:
+        """The throwaway key that signs snapshots of images; the folder of the others is replaced as a whole."""
+        return self.work / "image.key"
+
+    @property
     def lock(self) -> Path:
         """Held by the one run that may change the work folder and the results, with its process id inside."""
         return self.work / "run.lock"

@@ -119,8 +119,11 @@ class Repository:
         self._door.retrying(lambda: self._upload(digest, size, pieces))
         return True
 
-    def put_manifest(self, reference: str, content: bytes, media_type: str) -> None:
-        """Put a manifest there, by tag or by its digest. What it names must be there already."""
+    def put_manifest(self, reference: str, content: bytes, media_type: str) -> bool:
+        """Put a manifest there, by tag or by its digest. What it names must be there already.
+
+        Returns whether the registry keeps the list of what refers to the manifest's subject (specification 1.1).
+        """
         if len(content) > LARGEST_MANIFEST:
             raise RegistryError(Problem(f"a manifest has more than {LARGEST_MANIFEST} bytes", self.name))
         headers = {"Content-Type": media_type, "Content-Length": str(len(content))}
@@ -131,6 +134,7 @@ class Repository:
         if found not in {"", wanted}:
             what = f"the registry took {wanted} for {found}"
             raise RegistryError(Problem(what, f"{self.name}: {reference}", "it changes manifests"))
+        return "OCI-Subject" in answer.headers
 
     def _upload(self, digest: OciDigest, size: int, content: Callable[[], Iterable[bytes]]) -> None:
         """Begin an upload and send all of it. One that broke off is begun anew: the registry may have forgotten it."""

@@ -99,7 +99,9 @@ def read_signing_key(pem: bytes, passphrase: Callable[[], bytes], where: str = "
         if "assword" in str(error) or "decrypt" in str(error):
             raise _wrong_passphrase(where) from None
         # what a library says of a private key may hold parts of it
-        raise SigningError(Problem("it is no private key that can be read", where, type(error).__name__, _FIX)) from None
+        raise SigningError(
+            Problem("it is no private key that can be read", where, type(error).__name__, _FIX)
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise SigningError(Problem("it is no ECDSA key on P-256", where, "podman and cosign verify those", _FIX))
     return SigningKey(key, throwaway=_THROWAWAY in pem.partition(b"-----BEGIN")[0])

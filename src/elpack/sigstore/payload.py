@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from elpack.images.oci import OciDigest
 
 CYCLONEDX = "https://cyclonedx.org/bom"
@@ -43,12 +45,12 @@ def check_payload(payload: bytes, reference: str, digest: OciDigest) -> str:
     return f"it speaks of {said[1]!r:.200} with {said[2]!r:.100}"
 
 
-def statement_about(name: str, digest: OciDigest, predicate_type: str, predicate: Any) -> bytes:
-    """Return the in-toto statement that `predicate` holds for an image; equal input gives equal bytes."""
+def statement_about(name: str, digests: Iterable[OciDigest], predicate_type: str, predicate: Any) -> bytes:
+    """Return the in-toto statement that `predicate` holds for images of a repository; equal input gives equal bytes."""
     statement = {
         "_type": _STATEMENT,
         "predicateType": predicate_type,
-        "subject": [{"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}],
+        "subject": [{"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}} for digest in digests],
         "predicate": predicate,
     }
     return json.dumps(statement, separators=(",", ":"), sort_keys=True).encode()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from elpack.errors import Problem, SigningError
+from elpack.sigstore import new_key, read_signing_key
+from elpack.store.lock import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from elpack.images.model import Images
     from elpack.sigstore import SigningKey
     from elpack.workspace import Workspace
+
+PASSPHRASE = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
+_LARGEST = 1 << 16
 
 
 def image_key(
@@ -22,4 +30,57 @@ def image_key(
     encrypted; without it COSIGN_PASSWORD counts, and what is not there is an error. Raises `SigningError`.
     A throwaway key (`SigningKey.throwaway`) is `image.key` in the work folder, mode 0600, PKCS#8.
     """
-    raise NotImplementedError
+    asked = passphrase or from_environment
+    if named or images.key:
+        path = Path(named).expanduser() if named else key_path(workspace, images.key)
+        return _read(path, asked)
+    path = workspace.image_key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held(path.with_name(f"{path.name}.lock"), wait=None):
+        if not path.exists():
+            _write(path, new_key())
+    return _read(path, asked)
+
+
+def key_path(workspace: Workspace, named: str) -> Path:
+    """Return where the key of the release file lies."""
+    return workspace.home / Path(named).expanduser()
+
+
+def from_environment(path: Path) -> bytes:
+    """Return the passphrase of a key that nobody can be asked for. Raises `SigningError`."""
+    found = os.environ.get(PASSPHRASE)
+    if found is None:
+        fix = f"--passphrase-file FILE, or {PASSPHRASE} in the environment"
+        raise SigningError(
+            Problem("the key is encrypted, and nobody can be asked for its passphrase", str(path), fix=fix)
+        )
+    return found.encode()
+
+
+def from_file(path: Path) -> bytes:
+    """Return the passphrase that stands in the first line of a file. Raises `SigningError`."""
+    content = _content(path, "the passphrase")
+    return content.splitlines()[0] if content else b""
+
+
+def _read(path: Path, passphrase: Callable[[Path], bytes]) -> SigningKey:
+    return read_signing_key(_content(path, "the key of images"), lambda: passphrase(path), str(path))
+
+
+def _content(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST + 1)
+    except OSError as error:
+        fix = "docs/how-to/push-and-sign-images.md tells how to make one"
+        raise SigningError(Problem(f"{what} cannot be read: {error.strerror}", str(path), fix=fix)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that nobody else may read, at no moment."""
+    partial = path.with_name(f".{path.name}.new")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    partial.replace(path)

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from elpack.errors import Problem, RegistryError
+from elpack.images.oci import OciDigest
+from elpack.steps.images.archive import INDEX, MANIFEST, Archive, index_of
+from elpack.steps.images.attach import Attacher, attestations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from elpack.fetch.registry import Repository
-    from elpack.images.oci import OciDigest
+    from elpack.images.oci import Descriptor
     from elpack.sigstore import SigningKey
+    from elpack.steps.images.archive import Image
+
+_STEP = 4 << 20
+"""Bytes after which progress is told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An image of all its platforms under one tag.
+
+    archives: OCI image layouts as tar files, one for each architecture, whose bytes stay as they are: the index of one
+    archive is pushed as it is, that of several is made of theirs. predicates: what is attested, by platform
+    (``linux/amd64``), then by predicate type (`sigstore.CYCLONEDX`, `SLSA`), values that JSON can say.
+    """
+
+    archives: Sequence[Path]
+    tag: str
+    predicates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +60,135 @@ class Pushed:
         return f"{self.reference.rpartition(':')[0]}@{self.digest}"
 
 
-def push(
-    archives: Sequence[Path],
-    tag: str,
-    repository: Repository,
-    key: SigningKey,
-    predicates: Mapping[str, Mapping[str, Any]],
-    say: Callable[[str], None] = lambda _: None,
-) -> Pushed:
-    """Push one image of all its platforms. Doing it again sends only what is missing.
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a push would do. fresh: the tag is not there yet; missing and size: number and bytes of blobs to send."""
 
-    archives: OCI image layouts as tar files, one for each architecture, whose bytes stay as they are; the index of one
-    archive is pushed as it is, that of several is made of theirs. predicates: by platform (``linux/amd64``), then by
-    predicate type, values that JSON can say.
+    reference: str
+    digest: OciDigest
+    fresh: bool
+    missing: int
+    size: int
+
+
+def push(offer: Offer, repository: Repository, key: SigningKey, say: Callable[[str], None] = lambda _: None) -> Pushed:
+    """Push an image. Doing it again sends only what is missing, signatures and attestations included.
 
     Raises `RegistryError`, also when the tag names something else there: a tag is never moved. Raises `ImageError` when
     an archive is not what it should be. Whatever breaks off, no tag names what is incomplete.
     """
-    raise NotImplementedError
+    image = _Whole(offer)
+    reference = f"{repository.name}:{offer.tag}"
+    fresh = _is_fresh(image, offer.tag, repository)
+    sent = _send_blobs(image, repository, say)
+    for one in image.images.values():
+        repository.put_manifest(one.descriptor.digest, one.manifest, MANIFEST)
+    repository.put_manifest(image.digest, image.index, INDEX)
+    say("sign")
+    attacher = Attacher(repository, key)
+    attested = attestations(image.platforms, image.digest, repository.name, offer.predicates, key)
+    for digest in image.digests:
+        attacher.sign(digest, reference)
+    for descriptor in image.descriptors:
+        attacher.attest(descriptor, [one for one in attested if descriptor["digest"] in one.subjects])
+    # the tag may have come meanwhile; a registry has no way to say: only if there is none
+    if _is_fresh(image, offer.tag, repository):
+        repository.put_manifest(offer.tag, image.index, INDEX)
+    say("read it back")
+    _read_back(image, offer.tag, repository)
+    for digest in image.digests:
+        attacher.check_signed(digest, reference)
+        attacher.check_attested(digest, [one for one in attested if digest in one.subjects])
+    return Pushed(reference, image.digest, image.platforms, sent, fresh, key.public.fingerprint)
+
+
+def outlook(offer: Offer, repository: Repository) -> Outlook:
+    """Return what a push would do, which is asked of the registry without putting anything there."""
+    image = _Whole(offer)
+    fresh = _is_fresh(image, offer.tag, repository)
+    missing = [blob for blob, _ in image.blobs.values() if not repository.has_blob(blob.digest, blob.size)]
+    size = sum(blob.size for blob in missing)
+    return Outlook(f"{repository.name}:{offer.tag}", image.digest, fresh, len(missing), size)
+
+
+class _Whole:
+    """An offer that was read: index, images by platform, and blobs with the archives in which they are."""
+
+    def __init__(self, offer: Offer) -> None:
+        archives = [Archive(path) for path in offer.archives]
+        self.index = index_of(archives)
+        self.digest = _digest_of(self.index)
+        self.images: dict[str, Image] = {}
+        self.blobs: dict[OciDigest, tuple[Descriptor, Archive]] = {}
+        for archive in archives:
+            for image in archive.images:
+                self.images[str(image.descriptor.platform)] = image
+                self.blobs |= {blob.digest: (blob, archive) for blob in image.blobs}
+
+    @property
+    def platforms(self) -> dict[str, OciDigest]:
+        return {platform: image.descriptor.digest for platform, image in self.images.items()}
+
+    @property
+    def digests(self) -> tuple[OciDigest, ...]:
+        """All that is signed: a policy looks at the platform's manifest, other tools at the index."""
+        return (self.digest, *self.platforms.values())
+
+    @property
+    def descriptors(self) -> tuple[Mapping[str, Any], ...]:
+        whole = {"mediaType": INDEX, "digest": self.digest, "size": len(self.index)}
+        parts = (image.descriptor for image in self.images.values())
+        return (whole, *({"mediaType": one.media_type, "digest": one.digest, "size": one.size} for one in parts))
+
+
+def _is_fresh(image: _Whole, tag: str, repository: Repository) -> bool:
+    """Tell whether the tag is not there yet. Raises `RegistryError` when it names something else."""
+    there = repository.digest(tag)
+    if there not in {None, image.digest}:
+        raise RegistryError(
+            Problem(
+                f"the tag names {there} there, and {image.digest} here",
+                f"{repository.name}:{tag}",
+                "an image was pushed under this name before, and a tag is never moved: who pulled it relies on that",
+                "raise [release] revision, and build again",
+            )
+        )
+    return there is None
+
+
+def _send_blobs(image: _Whole, repository: Repository, say: Callable[[str], None]) -> int:
+    sent = 0
+    for number, (blob, archive) in enumerate(image.blobs.values(), 1):
+        about = f"blob {number} of {len(image.blobs)}"
+        last = 0
+
+        def told(count: int, about: str = about, size: int = blob.size) -> None:
+            nonlocal last
+            if count - last >= _STEP:
+                last = count
+                say(f"{about}: {count >> 20} of {size >> 20} MB")
+
+        say(about)
+        new = repository.put_blob(blob.digest, blob.size, partial(archive.pieces, blob), told)
+        sent += blob.size if new else 0
+    return sent
+
+
+def _read_back(image: _Whole, tag: str, repository: Repository) -> None:
+    """Look at all that should be there. Raises `RegistryError` with all that is not."""
+    problems = []
+    wanted = {tag: image.index, image.digest: image.index}
+    wanted |= {one.descriptor.digest: one.manifest for one in image.images.values()}
+    for reference, content in wanted.items():
+        found = repository.manifest(reference)
+        if found is None or found[0] != content:
+            problems.append(Problem("it is not there as it was pushed", f"{repository.name}: {reference}"))
+    for blob, _ in image.blobs.values():
+        if not repository.has_blob(blob.digest, blob.size):
+            problems.append(Problem("the blob is not there any more", f"{repository.name}: {blob.digest}"))
+    if problems:
+        raise RegistryError(*problems)
+
+
+def _digest_of(content: bytes) -> OciDigest:
+    return OciDigest(f"sha256:{hashlib.sha256(content).hexdigest()}")
