@@ -65,7 +65,7 @@ class BuiltRpm:
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
     """A document in the making: components by reference, and which of them needs which."""
 
     components: dict[str, Component] = field(default_factory=dict)
@@ -89,11 +89,11 @@ class _Draft:
 
 def release_sbom(plan: Plan, inputs: Inputs) -> str:
     """Return the document of a release: its dists and what they carry, whatever brings them to hosts. It is JSON."""
-    draft = _Draft()
-    refs = _add_dists(draft, plan, inputs)
+    draft = Draft()
+    refs = add_dists(draft, plan, inputs)
     subject = inputs.release.application.name
     roots = [refs[package.node] for package in dists_of(plan) if package.dist == subject] or sorted(refs.values())
-    return _rendered(draft, plan, inputs, roots, "release")
+    return rendered(draft, plan, inputs, roots, "release")
 
 
 def carrier_sbom(plan: Plan, inputs: Inputs, rpms: Sequence[BuiltRpm] = ()) -> str:
@@ -101,21 +101,36 @@ def carrier_sbom(plan: Plan, inputs: Inputs, rpms: Sequence[BuiltRpm] = ()) -> s
 
     rpms: what was built; without it the RPMs of the plan are listed without their digests.
     """
-    draft = _Draft()
-    dists = _add_dists(draft, plan, inputs)
-    own = _add_rpms(draft, plan, inputs, rpms)
+    draft = Draft()
+    roots = add_carrier(draft, plan, inputs, rpms)
+    return rendered(draft, plan, inputs, roots, str(plan.layout))
+
+
+def add_carrier(
+    draft: Draft,
+    plan: Plan,
+    inputs: Inputs,
+    rpms: Sequence[BuiltRpm],
+    installed: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Add a carrier: its RPMs, what is in them, and what they need of the target; return what a customer asks for.
+
+    installed: references of the target's packages by name, where it is known which ones there are.
+    """
+    dists = add_dists(draft, plan, inputs)
+    own = add_rpms(draft, plan, inputs, rpms)
     for package in plan.published():
         for name, ref in own[package.node].items():
             extra = next((one for one in package.extras if one.rpm == name), None)
             needed = extra.needs if extra else package.needs
             draft.needs[ref] |= {own[node][str(plan.by_node()[node].rpm)] for node in needed if node in own}
-            draft.needs[ref] |= _add_required(draft, plan, extra.requires if extra else _requires(plan, package))
+            required = extra.requires if extra else _requires(plan, package)
+            draft.needs[ref] |= _add_required(draft, plan, required, installed or {})
             if extra is None:
                 draft.needs[ref] |= set(dists.values()) if plan.layout is Layout.BUNDLE else _content(dists, package)
             else:
                 draft.needs[ref].add(own[package.node][str(package.rpm)])
-    roots = [own[node][str(plan.by_node()[node].rpm)] for node in plan.roots if node in own]
-    return _rendered(draft, plan, inputs, roots, str(plan.layout))
+    return [own[node][str(plan.by_node()[node].rpm)] for node in plan.roots if node in own]
 
 
 def _requires(plan: Plan, package: Package) -> tuple[str, ...]:
@@ -127,7 +142,7 @@ def _content(dists: Mapping[NodeId, str], package: Package) -> set[str]:
     return {dists[package.node]} if package.node in dists else set()
 
 
-def _add_rpms(draft: _Draft, plan: Plan, inputs: Inputs, rpms: Sequence[BuiltRpm]) -> dict[NodeId, dict[str, str]]:
+def add_rpms(draft: Draft, plan: Plan, inputs: Inputs, rpms: Sequence[BuiltRpm]) -> dict[NodeId, dict[str, str]]:
     """Add the carrier's RPMs; return their references by node and name."""
     refs: dict[NodeId, dict[str, str]] = {}
     for package in plan.published():
@@ -141,7 +156,7 @@ def _add_rpms(draft: _Draft, plan: Plan, inputs: Inputs, rpms: Sequence[BuiltRpm
     return refs
 
 
-def _add_dists(draft: _Draft, plan: Plan, inputs: Inputs) -> dict[NodeId, str]:
+def add_dists(draft: Draft, plan: Plan, inputs: Inputs) -> dict[NodeId, str]:
     """Add the dists, what they require of each other and what they carry; return their references by node."""
     dists = dists_of(plan)
     bundle = next((one for one in plan.published() if plan.layout is Layout.BUNDLE), None)
@@ -156,7 +171,7 @@ def _add_dists(draft: _Draft, plan: Plan, inputs: Inputs) -> dict[NodeId, str]:
     return refs
 
 
-def _add_required(draft: _Draft, plan: Plan, requires: Iterable[str]) -> set[str]:
+def _add_required(draft: Draft, plan: Plan, requires: Iterable[str], installed: Mapping[str, str]) -> set[str]:
     """Add what the target's own repositories have to bring; return the references."""
     own = {str(package.dist) for package in dists_of(plan)}
     refs = set()
@@ -164,11 +179,13 @@ def _add_required(draft: _Draft, plan: Plan, requires: Iterable[str]) -> set[str
         names = [name for name in _DIST_REQUIRED.findall(requirement) if name not in own]
         refs |= {draft.add(left_component(name)) for name in names}
         if not names and _RPM_REQUIRED.match(requirement):
-            refs.add(draft.add(target_component(plan, requirement.partition(" ")[0])))
+            name = requirement.partition(" ")[0]
+            refs.add(installed.get(name) or draft.add(target_component(plan, name)))
     return refs
 
 
-def _rendered(draft: _Draft, plan: Plan, inputs: Inputs, roots: Iterable[str], kind: str) -> str:
+def rendered(draft: Draft, plan: Plan, inputs: Inputs, roots: Iterable[str], kind: str) -> str:
+    """Return a document as JSON. roots: what its subject needs directly; kind: what it is a document of."""
     who = supplier(inputs.release.packager)
     name = str(plan.release)
     root = Component(name=name, version=plan.version, type=ComponentType.APPLICATION, bom_ref=kind, supplier=who)
