@@ -21,7 +21,7 @@ WORK = "/run/elpack"
 """Where the sandbox sees the driver, its logs and the release's files."""
 HOME = "/home/smoke"
 """Home of the ordinary user; gone after the session."""
-_PLACEHOLDER = re.compile(r"\{(files|home|prefix|python|version:[A-Za-z0-9._-]+)\}")
+_PLACEHOLDER = re.compile(r"\{(files|home|prefix|python|port:[1-9][0-9]{0,4}|version:[A-Za-z0-9._-]+)\}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9 _-]*\Z")
 _READY = re.compile(r"(?:notify|tcp:[1-9][0-9]{0,4})\Z")
 _SIGNAL = re.compile(r"SIG[A-Z0-9]+\Z")
@@ -31,7 +31,8 @@ _SIGNAL = re.compile(r"SIG[A-Z0-9]+\Z")
 class SmokeStep:
     """One thing to try in the installed root, checked on construction.
 
-    `run` is an argument vector in which ``{prefix}``, ``{python}``, ``{files}`` and ``{home}`` are replaced.
+    `run` is an argument vector in which ``{prefix}``, ``{python}``, ``{files}``, ``{home}`` and ``{port:NUMBER}`` are
+    replaced; the last one is the number itself, or what a container's port is published as.
     `expect` are regular expressions, each to be found in the output; there ``{version:DIST}`` is the lock's version
     too. A `background` step goes on running until a later step names it in `ends`; it counts as started when
     it is `ready`: ``notify`` (systemd's READY=1) or ``tcp:PORT``. `exit` is a background step's at its end.
@@ -140,29 +141,45 @@ def make_session(
 
     Raises `ConfigError` when a step asks for the version of a dist that the lock does not hold.
     """
-    fixed = {**places, "files": f"{WORK}/files", "home": HOME}
+    return Session(
+        tuple(
+            concrete(step, smoke, {"home": HOME, **places}, versions)
+            for step in (*smoke.steps, *_service_steps(smoke, service))
+        )
+    )
+
+
+def concrete(
+    step: SmokeStep,
+    smoke: Smoke,
+    places: Mapping[str, str],
+    versions: Mapping[str, str],
+    ports: Mapping[int, int] | None = None,
+) -> SmokeStep:
+    """Return a step with nothing left to replace. places: prefix, python and home; ports: as they can be reached.
+
+    Raises `ConfigError` when it asks for the version of a dist that the lock does not hold.
+    """
+    fixed = {**places, "files": f"{WORK}/files"}
 
     def replace(text: str, quote: Callable[[str], str]) -> str:
         def value(match: re.Match[str]) -> str:
-            kind, _, dist = match[1].partition(":")
-            if not dist:
+            kind, _, what = match[1].partition(":")
+            if kind == "port":
+                return str((ports or {}).get(int(what), what))
+            if not what:
                 return quote(fixed[kind])
-            if dist not in versions:
-                raise ConfigError(Problem(f"{text!r}: the lock holds no {dist}", where="[[smoke.step]]"))
-            return quote(versions[dist])
+            if what not in versions:
+                raise ConfigError(Problem(f"{text!r}: the lock holds no {what}", where="[[smoke.step]]"))
+            return quote(versions[what])
 
         return _PLACEHOLDER.sub(value, text)
 
-    return Session(
-        tuple(
-            dataclasses.replace(
-                step,
-                run=tuple(replace(word, str) for word in step.run),
-                expect=tuple(replace(pattern, re.escape) for pattern in step.expect),
-                environment={**smoke.environment, **step.environment},
-            )
-            for step in (*smoke.steps, *_service_steps(smoke, service))
-        )
+    return dataclasses.replace(
+        step,
+        run=tuple(replace(word, str) for word in step.run),
+        expect=tuple(replace(pattern, re.escape) for pattern in step.expect),
+        environment={**smoke.environment, **step.environment},
     )
 
 

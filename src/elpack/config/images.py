@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from elpack.config.values import absolute_path, each, matching, one_of, positive
+from elpack.config.values import absolute_path, asset_place, each, matching, one_of, positive, relative_path
 from elpack.images.model import Flavour, Images, Mode
+from elpack.images.smoke import ImageSmoke
 from elpack.service import KILL_SIGNALS
 from elpack.targets import known_targets
 
@@ -51,6 +52,8 @@ def read_images(table: Table, service: Service | None) -> Images:
         environment=_environment(table.table("environment")),
         bases=_bases(table.table("bases")),
         key=table.parsed("key", matching(_KEY, "the path of a file"), "") or "" if table.has("key") else "",
+        mounts=_mounts(table.table("mounts")),
+        smoke=_smoke(table.table("smoke")),
     )
     table.done()
     return images
@@ -113,3 +116,26 @@ def _bases(table: Table) -> Mapping[str, str]:
         elif name := table.parsed(target, matching(_BASE, "a base's name: small letters, digits, dots, dashes")):
             found[target] = name
     return found
+
+
+def _mounts(table: Table) -> Mapping[str, str]:
+    """Return the files that are mounted, by their place in the image."""
+    found = {}
+    for place in table.values:
+        try:
+            asset_place(place)
+        except ValueError as error:
+            table.problem(place, str(error))
+        if source := table.parsed(place, relative_path):
+            found[place] = source
+    return found
+
+
+def _smoke(table: Table) -> ImageSmoke:
+    smoke = ImageSmoke(
+        steps=table.strings("steps"),
+        outside=table.strings("outside"),
+        kept=tuple(each(table, "kept", relative_path)),
+    )
+    table.done()
+    return smoke

@@ -227,6 +227,9 @@ def _check_subject(root: Table, release: Release) -> None:
         root.problem("release.layout", "a library is for everybody's Python", fix='layout = "system"')
     if release.smoke.service and release.service is None and not root.has("service"):
         root.problem("smoke.service", "the release has no [service] to try them with", fix="leave it out")
+    if release.images is not None and not root.problems:
+        for key, what in release.images.smoke.mistakes(release.smoke):
+            root.problem(f"images.smoke.{key}", what)
     if release.system is not None:
         _check_system(root, release, release.system)
 

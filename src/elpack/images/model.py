@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from elpack.images.smoke import ImageSmoke
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -40,6 +42,8 @@ class Images:
     and ``{prefix}`` are replaced. user: number of the user and of its group. ports: TCP ports that are listened on.
     data: where the volume is mounted. Times are seconds. bases: a base image's name by target. key: path of the
     private key that signs, relative to the release file or below ``~/``; empty for snapshots by a throwaway key.
+    mounts: by place in the image, the file beside the release that stands there when it is tried, and that a user's own
+    file replaces.
     """
 
     repository: str = ""
@@ -57,6 +61,8 @@ class Images:
     environment: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    smoke: ImageSmoke = field(default_factory=ImageSmoke)
 
 
 @dataclass(frozen=True, slots=True)
