@@ -1,7 +1,8 @@
 """Debian 13's podman, skopeo and cosign: they judge sigstore signatures, Debian 12's were compiled without.
 
-`newer_tools` unpacks them once into the test cache; nothing of them runs while they are unpacked. A `Customer` is a machine
-that has them: a /etc, a home and a storage of its own, upon their /usr, in a root that bubblewrap makes for each command.
+`newer_tools` unpacks them once into the test cache; nothing of them runs while they are unpacked. A `Customer` is a
+machine that has them: a /etc, a home and a storage of its own upon their /usr, in a root that bubblewrap makes for each
+command.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +21,8 @@ from tests.conftest import CACHE
 from elpack.steps.standin_fetch import mirrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 SUITE = "trixie"
 _RECIPE = (
@@ -83,9 +84,10 @@ def _unpack(place: Path) -> None:
 
 
 class Customer:
-    """A machine with the newer tools. `folder` holds its ``etc``, ``home`` and ``storage``; `shown` are folders of ours.
+    """A machine with the newer tools. `folder` holds its ``etc``, ``home`` and ``storage``.
 
-    It trusts no registry, knows no password, and its policy rejects all, until a test says otherwise.
+    shown: folders of ours that it sees at their own paths. It trusts no registry, knows no password, and its policy
+    rejects all, until a test says otherwise.
     """
 
     def __init__(self, newer: Newer, folder: Path, shown: Sequence[Path] = ()) -> None:
@@ -117,9 +119,7 @@ class Customer:
         shutil.rmtree(self._folder / "storage")
         (self._folder / "storage").mkdir()
 
-    def __call__(
-        self, *argv: object, code: int | None = 0, text: str = "", env: Mapping[str, str] | None = None
-    ) -> str:
+    def __call__(self, *argv: object, code: int | None = 0, text: str = "") -> str:
         """Run a command as its root and return all that it says. code: what it must end with."""
         usr, here = self._newer.usr, self._folder
         variables = {
@@ -129,7 +129,6 @@ class Customer:
             "STORAGE_DRIVER": "vfs",  # overlayfs cannot lie on overlayfs, as a CI's container has it
             "REGISTRY_AUTH_FILE": "/root/auth.json",
             "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
-            **(env or {}),
         }
         links = [("usr/bin", "/bin"), ("usr/sbin", "/sbin"), ("usr/lib", "/lib"), ("usr/lib64", "/lib64")]
         enclosure = [
