@@ -73,30 +73,8 @@ class Roots:
 
         With `disk` it takes no more than so many bytes, where this host has loop devices.
         """
-        base = self.base()
-        live = self.work / "live"
-        with locked(self.work / "live.lock"):
-            sweep(live, self.runner)
-            root = CleanRoot(Path(tempfile.mkdtemp(dir=live)))
-            in_use = root.lock.open("w")
-            fcntl.flock(in_use, fcntl.LOCK_EX)
-        try:
-            if disk:
-                mount_disk(root.image, root.home, disk, self.runner)
-            self._mount(base, root)
+        with live_copy(self.base(), self.work, self.runner, disk) as root:
             yield root
-        finally:
-            _discard(root, self.runner)
-            in_use.close()
-
-    def _mount(self, base: Path, root: CleanRoot) -> None:
-        for folder in (root.path, root.upper, root.scratch):
-            folder.mkdir()
-            # the layer's mode is that of /, where the build user must be able to go
-            folder.chmod(0o755)
-        if self.runner(mount_command(base, root)).returncode != 0:
-            # overlayfs refuses to lie on another overlayfs, as in many containers: a copy does as well
-            self.runner(Command(("cp", "--archive", "--reflink=auto", f"{base}/.", str(root.path)))).check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +117,35 @@ class CleanRoot:
     def builddir(self) -> Path:
         """Return the folder that builds see as /builddir."""
         return self.home / "builddir"
+
+
+@contextmanager
+def live_copy(base: Path, work: Path, runner: Runner, disk: int = 0) -> Iterator[CleanRoot]:
+    """Give a fresh copy of a root below `work`/live, and take it away again whatever happens; see `clean_root`."""
+    live = work / "live"
+    with locked(work / "live.lock"):
+        sweep(live, runner)
+        root = CleanRoot(Path(tempfile.mkdtemp(dir=live)))
+        in_use = root.lock.open("w")
+        fcntl.flock(in_use, fcntl.LOCK_EX)
+    try:
+        if disk:
+            mount_disk(root.image, root.home, disk, runner)
+        _mount(base, root, runner)
+        yield root
+    finally:
+        _discard(root, runner)
+        in_use.close()
+
+
+def _mount(base: Path, root: CleanRoot, runner: Runner) -> None:
+    for folder in (root.path, root.upper, root.scratch):
+        folder.mkdir()
+        # the layer's mode is that of /, where the build user must be able to go
+        folder.chmod(0o755)
+    if runner(mount_command(base, root)).returncode != 0:
+        # overlayfs refuses to lie on another overlayfs, as in many containers: a copy does as well
+        runner(Command(("cp", "--archive", "--reflink=auto", f"{base}/.", str(root.path)))).check()
 
 
 def mount_command(base: Path, root: CleanRoot) -> Command:

@@ -77,7 +77,7 @@ def installed_root(
         before = set(_files(root.path))
         progress(f"dnf install {' '.join(wanted)}")
         done = ours.install(root.path, wanted, log, "the clean root")
-        _must_be_ours(plan, done)
+        must_be_ours(plan, done)
         smoke = _smoke(release, plan, root, workspace, logs, runner, progress)
         progress(f"dnf remove {' '.join(names)}")
         ours.remove(root.path, names, logs / "dnf-remove.log", "the clean root")
@@ -89,7 +89,7 @@ def installed_root(
     return report, smoke
 
 
-def _must_be_ours(plan: Plan, done: Transaction) -> None:
+def must_be_ours(plan: Plan, done: Transaction) -> None:
     """Raise `InstallError` when dnf took a package of the target's own that has our name."""
     for package in (plan.by_node()[node] for node in plan.roots):
         if any(installed.startswith(f"{package.nvr}.") for installed in done.packages):

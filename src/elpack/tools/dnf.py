@@ -79,7 +79,8 @@ class Dnf:
     """dnf on the host, working on roots for one target.
 
     work holds its configuration, its HOME and one cache of metadata and packages that all roots share;
-    dnf's own locks make that safe. failure is the class of error for a transaction that dnf refuses.
+    dnf's own locks make that safe. failure is the class of error for a transaction that dnf refuses. epoch: what
+    scriptlets are told of the time by SOURCE_DATE_EPOCH, in seconds since 1970.
     """
 
     repositories: tuple[Repository, ...]
@@ -88,6 +89,7 @@ class Dnf:
     work: Path
     failure: type[ElpackError] = InstallError
     runner: Runner = run
+    epoch: int | None = None
 
     def install(
         self, root: Path, packages: Iterable[str], log: Path, where: str = "", *, docs: bool = False
@@ -141,9 +143,12 @@ class Dnf:
                 f"--setopt=cachedir={os.path.relpath(self.work / 'cache', root)}",
                 *arguments,
             ),
-            env={**CLEAN_ENV, "HOME": str(home)},
+            env={**CLEAN_ENV, "HOME": str(home), **self._time()},
             log=log,
         )
+
+    def _time(self) -> dict[str, str]:
+        return {} if self.epoch is None else {"SOURCE_DATE_EPOCH": str(self.epoch)}
 
     def _transact(self, root: Path, arguments: tuple[str, ...], log: Path, where: str) -> Transaction:
         if os.geteuid() != 0:

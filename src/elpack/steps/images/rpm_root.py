@@ -1,19 +1,92 @@
-"""Flavour `rpm`: a root that dnf fills from the signed repository, split into layers by who made the packages."""
+"""Flavour `rpm`: a root that dnf fills from the signed repository, split into layers by who made the packages.
+
+dnf runs twice. The first run installs what is not the application's own: that root, and the tars of its two layers, are
+kept by key. The second adds the application's packages to a copy; what differs then is the last layer.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_text
+from elpack.builders.roots import live_copy
+from elpack.errors import ImageError, InstallError, Problem
+from elpack.images.model import Images, Layer
+from elpack.images.root import (
+    DATABASE,
+    FIRST_PARTY,
+    LAYERS,
+    OS,
+    THIRD_PARTY,
+    accounts,
+    content,
+    is_rewritten,
+    layer_of,
+    left_out,
+    mode_of,
+    owners,
+    seconds,
+)
+from elpack.manifest import digest_of
+from elpack.steps.exchange import link_or_copy
+from elpack.steps.images.database import export_database, import_database
+from elpack.steps.images.tars import Member, write_layer
+from elpack.steps.install import must_be_ours
+from elpack.store.lock import locked
+from elpack.tools.dnf import Dnf, folder
+from elpack.tools.rpm import read_headers
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from elpack.builders import Repository
     from elpack.config import Release
-    from elpack.images.model import Layer
-    from elpack.plan.model import Plan
+    from elpack.images.rpmdb import InstalledPackage
+    from elpack.plan.model import Package, Plan
     from elpack.run import Runner
+    from elpack.tools.rpm import RpmHeader
     from elpack.workspace import Workspace
+
+_FORMAT = "1"
+"""Raise it when a kept root, or a layer made of one, would be another than before."""
+
+_KEPT = "layers.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What all parts of this work ask for. when: the release's date; names: the layer of our packages by name."""
+
+    release: Release
+    plan: Plan
+    base: tuple[Repository, ...]
+    repository: Repository
+    work: Path
+    logs: Path
+    runner: Runner
+    progress: Callable[[str], None]
+
+    @property
+    def when(self) -> int:
+        return seconds(self.release.date)
+
+    @property
+    def images(self) -> Images:
+        return self.release.images or Images()
+
+    def dnf(self) -> Dnf:
+        target = self.plan.target
+        repositories = (*self.base, self.repository)
+        return Dnf(
+            repositories, target.arch, str(target.el), self.work / "dnf", InstallError, self.runner, epoch=self.when
+        )
 
 
 def rpm_layers(
@@ -36,4 +109,257 @@ def rpm_layers(
 
     Raises `InstallError` when dnf refuses, `ImageError` for a root that no image may be made of.
     """
-    raise NotImplementedError
+    into.mkdir(parents=True, exist_ok=True)
+    work = workspace.work / "rpm-root"
+    work.mkdir(parents=True, exist_ok=True)
+    making = _Making(release, plan, tuple(base), repository, work, logs, runner, progress)
+    making.dnf().forget((repository,))  # and with its metadata the keys that an earlier run trusted
+    with locked(work / "rpm-root.lock"):
+        below, layers = _kept(making)
+        with live_copy(below, work, runner) as root:
+            _add_accounts(making, root.path)
+            packages = _install(making, root.path)
+            last = _last_layer(making, below, root.path, packages, into)
+    return (*(_placed(layer, into) for layer in layers), last)
+
+
+def _kept(making: _Making) -> tuple[Path, tuple[Layer, ...]]:
+    """Return the root with all that is not the application's own, and its layers, making them if no earlier run did."""
+    headers = _headers(making)
+    wanted, files = _below(making, headers)
+    home = making.work / _key(making, wanted, files)
+    if (home / _KEPT).exists():
+        making.progress("the root of third-party packages is there")
+        return home / "root", _read_kept(home)
+    for old in making.work.glob("*/" + _KEPT):
+        shutil.rmtree(old.parent)
+    partial = home.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    making.progress("dnf installs what is not of the application")
+    log = making.logs / "dnf-image.log"
+    log.unlink(missing_ok=True)
+    making.dnf().install(partial / "root", wanted, log, "the image's root")
+    packages = export_database(partial / "root", partial, making.runner)
+    layers = _lower_layers(making, partial / "root", packages, partial)
+    partial.rename(home)
+    layers = tuple(Layer(one.name, home / one.tar.name, one.sha256, one.size) for one in layers)
+    write_text(home / _KEPT, json.dumps([asdict(one) | {"tar": one.tar.name} for one in layers]))
+    return home / "root", layers
+
+
+def _read_kept(home: Path) -> tuple[Layer, ...]:
+    told = json.loads((home / _KEPT).read_text())
+    return tuple(Layer(one["name"], home / one["tar"], one["sha256"], one["size"]) for one in told)
+
+
+def _headers(making: _Making) -> dict[str, tuple[Package, RpmHeader]]:
+    """Return our RPMs that customers get, by RPM name."""
+    where = folder(making.repository)
+    found = {}
+    for package in making.plan.published():
+        arch = "noarch" if package.noarch else making.plan.target.arch
+        found[str(package.rpm)] = (package, where / f"{package.nvr}.{arch}.rpm")
+    missing = [path.name for _, path in found.values() if not path.is_file()]
+    if missing:
+        raise ImageError(
+            *(Problem(f"{name} is not in the repository", str(where), fix="elpack rpm-all") for name in missing)
+        )
+    headers = read_headers([path for _, path in found.values()], making.runner)
+    return {name: (package, header) for (name, (package, _)), header in zip(found.items(), headers, strict=True)}
+
+
+def _below(making: _Making, headers: Mapping[str, tuple[Package, RpmHeader]]) -> tuple[list[str], list[Path]]:
+    """Return what the first run of dnf installs, as it is told, and the files of our own that come by it."""
+    layers = layer_of(making.plan)
+    first = {name for name in headers if layers[name] == FIRST_PARTY}
+    provided = {_capability(text) for name in first for text in headers[name][1].provides}
+    third = [package.nvr for name, (package, _) in headers.items() if name not in first]
+    foreign = {
+        text
+        for name in first
+        for text in headers[name][1].requires
+        if _capability(text) not in provided and _capability(text) not in headers
+    }
+    nodes = making.plan.by_node()
+    reached: dict[str, Path] = {}
+    waiting = [package for name, (package, _) in headers.items() if name not in first]
+    while waiting:
+        package = waiting.pop()
+        if str(package.rpm) not in reached:
+            reached[str(package.rpm)] = headers[str(package.rpm)][1].path
+            waiting += [nodes[node] for node in package.needs if str(nodes[node].rpm) in headers]
+    return sorted(third) + sorted(foreign), sorted(reached.values())
+
+
+def _capability(text: str) -> str:
+    return text.split(" ", 1)[0]
+
+
+def _key(making: _Making, wanted: Iterable[str], files: Iterable[Path]) -> str:
+    dnf = making.dnf()
+    repomds = [dnf.repomd(repository) for repository in making.base]
+    if any(path is None for path in repomds):
+        dnf.refresh(making.work / "metadata.log")
+        repomds = [dnf.repomd(repository) for repository in making.base]
+    parts = [_FORMAT, dnf.arch, dnf.releasever, *wanted, *(digest_of(path) for path in files)]
+    parts += [digest_of(path) for path in repomds if path]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _add_accounts(making: _Making, root: Path) -> None:
+    """Give the root the image's user before a package asks for it: packages take any number that is free."""
+    service, images = making.release.service, making.images
+    user = service.user if service else making.release.name
+    group = service.effective_group if service else user
+    etc = root / "etc"
+    files = {name: _text(etc / name) for name in ("passwd", "group", "shadow", "gshadow") if (etc / name).is_file()}
+    for name, text in accounts(files, user, group, images.user, images.data, making.when).items():
+        with (etc / name).open("w", encoding="utf-8") as file:  # keeps the mode
+            file.write(text)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _install(making: _Making, root: Path) -> tuple[InstalledPackage, ...]:
+    """Add the application's packages, and nothing else, and return all that are installed now."""
+    wanted = making.plan.install
+    making.progress(f"dnf install {' '.join(wanted)}")
+    done = making.dnf().install(root, wanted, making.logs / "dnf-image.log", "the image's root")
+    must_be_ours(making.plan, done)
+    return export_database(root, making.work, making.runner)
+
+
+def _lower_layers(making: _Making, root: Path, packages: tuple[InstalledPackage, ...], into: Path) -> tuple[Layer, ...]:
+    owned = _owned(making, root, packages)
+    split: dict[str, dict[str, Member]] = {OS: {}, THIRD_PARTY: {}}
+    for member in _members(root, owned, making.when):
+        if member.path in owned and (layer := LAYERS[owned[member.path][0]]) in split:
+            split[layer][member.path] = member
+    known: set[str] = set()
+    layers = []
+    for name in (OS, THIRD_PARTY):
+        making.progress(f"layer {name}")
+        members = _with_parents(root, split[name], known)
+        known |= members.keys()
+        layers.append(write_layer(name, members.values(), into))
+    return tuple(layers)
+
+
+def _last_layer(
+    making: _Making, below: Path, root: Path, packages: tuple[InstalledPackage, ...], into: Path
+) -> Layer:
+    """Return the layer of what the lower ones have not, or have otherwise."""
+    making.progress(f"layer {FIRST_PARTY}")
+    owned = _owned(making, root, packages)
+    lower = {
+        path: (number, info)
+        for path, info in _walk(below)
+        if (number := owned.get(path, (len(LAYERS), "", 0))[0]) < LAYERS.index(FIRST_PARTY)
+    }
+    members: dict[str, Member] = {}
+    for member in _members(root, owned, making.when):
+        before = lower.pop(member.path, None)
+        if before is None or _changed(before[1], root / member.path):
+            members[member.path] = member
+    gone = sorted(path for path in lower if not left_out(path, owned=path in owned))
+    if gone:
+        why = "what is in a lower layer cannot be taken away"
+        raise ImageError(*(Problem("the application's packages removed it", f"/{path}", why) for path in gone))
+    members |= {one.path: one for one in _database(making, packages)}
+    members |= {one.path: one for one in _data(making, root)}
+    return write_layer(FIRST_PARTY, members.values(), into)
+
+
+def _changed(before: os.stat_result, path: Path) -> bool:
+    now = path.lstat()
+    if (before.st_mode, before.st_uid, before.st_gid) != (now.st_mode, now.st_uid, now.st_gid):
+        return True
+    return not stat.S_ISDIR(now.st_mode) and (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
+
+
+def _database(making: _Making, packages: tuple[InstalledPackage, ...]) -> Iterator[Member]:
+    ours = layer_of(making.plan)
+    signed = [one.nvra for one in packages if one.name not in ours]
+    database = import_database(packages, making.when, signed, making.work, making.runner)
+    for path in (Path("var"), Path("var/lib"), Path(DATABASE)):
+        yield Member(str(path), stat.S_IFDIR | 0o755, making.when)
+    yield Member(f"{DATABASE}/rpmdb.sqlite", stat.S_IFREG | 0o644, making.when, content=database)
+
+
+def _data(making: _Making, root: Path) -> Iterator[Member]:
+    """Yield the folder for data with its parents, as far as the root has none."""
+    images, place = making.images, Path(making.images.data.lstrip("/"))
+    for parent in place.parents:
+        if parent != Path() and not (root / parent).exists():
+            yield Member(str(parent), stat.S_IFDIR | 0o755, making.when)
+    yield Member(str(place), stat.S_IFDIR | 0o750, making.when, images.user, images.user)
+
+
+def _owned(making: _Making, root: Path, packages: tuple[InstalledPackage, ...]) -> dict[str, tuple[int, str, int]]:
+    """Return who owns what, by the path that it really has: packages spell some through links such as /lib64."""
+    real: dict[str, str] = {}
+    found: dict[str, tuple[int, str, int]] = {}
+    for spelt, one in owners(packages, layer_of(making.plan)).items():
+        parent, _, name = spelt.rpartition("/")
+        if parent not in real:
+            place = os.path.realpath(f"{root}{parent}")
+            real[parent] = os.path.relpath(place, root) if Path(place).is_relative_to(root) else parent.lstrip("/")
+        path = os.path.normpath(f"{real[parent]}/{name}") if parent else name
+        if path not in found or one < found[path]:
+            found[path] = one
+    return found
+
+
+def _members(root: Path, owned: Mapping[str, tuple[int, str, int]], when: int) -> Iterator[Member]:
+    """Yield all of a root that goes into an image. What no package owns has the release's time."""
+    for path, info in _walk(root):
+        if left_out(path, owned=path in owned):
+            continue
+        yield _member(root, path, info, owned[path][2] if path in owned else when, when)
+
+
+def _member(root: Path, path: str, info: os.stat_result, mtime: int, when: int) -> Member:
+    source, mode = root / path, info.st_mode
+    if stat.S_ISLNK(mode):
+        return Member(path, mode, mtime, info.st_uid, info.st_gid, link=str(source.readlink()))
+    if not stat.S_ISREG(mode):
+        return Member(path, mode, mtime, info.st_uid, info.st_gid)
+    mode = stat.S_IFREG | mode_of(mode)
+    if is_rewritten(path):
+        return Member(path, mode, mtime, info.st_uid, info.st_gid, content=content(path, source.read_bytes(), when))
+    same = (info.st_dev, info.st_ino) if info.st_nlink > 1 else None
+    return Member(path, mode, mtime, info.st_uid, info.st_gid, source=source, same=same)
+
+
+def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything below a root, by path relative to it."""
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        with os.scandir(root / inside) as entries:
+            for entry in entries:
+                path = f"{inside}/{entry.name}" if inside else entry.name
+                yield path, entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+
+
+def _with_parents(root: Path, members: Mapping[str, Member], known: set[str]) -> dict[str, Member]:
+    """Return the members and the folders that they lie in, as far as no layer below has these."""
+    found = dict(members)
+    for path in members:
+        for parent in Path(path).parents:
+            if (name := str(parent)) != "." and name not in found and name not in known:
+                # a layer above says what it is like; its time is not to change this one
+                found[name] = _member(root, name, (root / name).lstat(), 0, 0)
+    return found
+
+
+def _placed(layer: Layer, into: Path) -> Layer:
+    """Return a kept layer as a file of `into`."""
+    place = into / layer.tar.name
+    place.unlink(missing_ok=True)
+    link_or_copy(layer.tar, place)
+    return Layer(layer.name, place, layer.sha256, layer.size)
