@@ -2,6 +2,9 @@
 
 export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
 
+# Tests of one file share what they made
+workers := "--numprocesses auto --maxprocesses 4 --dist loadfile"
+
 # Say what there is
 default:
     @just --list --unsorted
@@ -67,7 +70,7 @@ clean *options:
 
 # Every test but the integration lane
 test *options:
-    pytest -m "not integration and not foreign and not rebuild and not faults" {{ options }}
+    pytest {{ workers }} -m "not integration and not foreign and not rebuild and not faults" {{ options }}
 
 # Only the tests that need no tools
 test-unit *options:

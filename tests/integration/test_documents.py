@@ -18,6 +18,8 @@ from tests.integration.wamp import DISTS, OUTPUT, STANDIN, Run, ask, elpack, rpm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = [pytest.mark.root, pytest.mark.integration]
+
 CARRIED = {
     ("cryptography", "openssl", "code"),
     ("cryptography", "openssl", "sbom"),
