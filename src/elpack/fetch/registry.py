@@ -30,6 +30,7 @@ _MANIFESTS = ", ".join(
 )
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9._-]+)+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NO_REFERRERS = (400, 404, 405)
 _OK, _CREATED, _ACCEPTED, _MISSING = 200, 201, 202, 404
 
 
@@ -80,6 +81,11 @@ class Repository:
         found = self.manifest(reference)
         return _digest_of(found[0]) if found else None
 
+    def keeps_referrers(self, digest: OciDigest) -> bool:
+        """Tell whether the registry itself lists what refers to a manifest (specification 1.1); older ones do not."""
+        answer = self._door.ask("GET", f"referrers/{digest}", {_OK, *_NO_REFERRERS}, accept=f"{_OCI}.index.v1+json")
+        return answer.status == _OK and answer.headers.get_content_type() == f"{_OCI}.index.v1+json"
+
     def has_blob(self, digest: OciDigest, size: int | None = None) -> bool:
         """Tell whether a blob is there, with this size in bytes."""
         answer = self._door.ask("HEAD", f"blobs/{digest}", {_OK, _MISSING})
@@ -119,11 +125,8 @@ class Repository:
         self._door.retrying(lambda: self._upload(digest, size, pieces))
         return True
 
-    def put_manifest(self, reference: str, content: bytes, media_type: str) -> bool:
-        """Put a manifest there, by tag or by its digest. What it names must be there already.
-
-        Returns whether the registry keeps the list of what refers to the manifest's subject (specification 1.1).
-        """
+    def put_manifest(self, reference: str, content: bytes, media_type: str) -> None:
+        """Put a manifest there, by tag or by its digest. What it names must be there already."""
         if len(content) > LARGEST_MANIFEST:
             raise RegistryError(Problem(f"a manifest has more than {LARGEST_MANIFEST} bytes", self.name))
         headers = {"Content-Type": media_type, "Content-Length": str(len(content))}
@@ -134,7 +137,6 @@ class Repository:
         if found not in {"", wanted}:
             what = f"the registry took {wanted} for {found}"
             raise RegistryError(Problem(what, f"{self.name}: {reference}", "it changes manifests"))
-        return "OCI-Subject" in answer.headers
 
     def _upload(self, digest: OciDigest, size: int, content: Callable[[], Iterable[bytes]]) -> None:
         """Begin an upload and send all of it. One that broke off is begun anew: the registry may have forgotten it."""

@@ -106,7 +106,9 @@ class Archive:
             there = entry.get("platform")
             platform = Platform(there["os"], there["architecture"], there.get("variant", "")) if there else None
             found = Descriptor(entry["mediaType"], OciDigest(entry["digest"]), entry["size"], platform)
-            sound = type(found.size) is int and isinstance(found.media_type, str) and _DIGEST.fullmatch(found.digest)
+            sound = (
+                isinstance(entry["mediaType"], str) and type(entry["size"]) is int and _DIGEST.fullmatch(found.digest)
+            )
         except (KeyError, TypeError, AttributeError):
             raise self._wrong(f"{where} holds what is no descriptor") from None
         if not sound or found.size < 0:

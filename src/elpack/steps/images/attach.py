@@ -92,8 +92,10 @@ class Attacher:
             together = attached((*layers, *(one.layer for one in new)), [one.envelope for one in new])
             self._put(attestation_tag(digest), together)
         referrers = [referrer(descriptor, one.layer, one.envelope) for one in attested]
-        kept = [self._put(one.digest, one) for one in referrers]
-        if referrers and not all(kept):
+        for one in referrers:
+            if self.repository.digest(one.digest) is None:
+                self._put(one.digest, one)
+        if referrers and not self.repository.keeps_referrers(digest):
             self._list_referrers(digest, referrers)
 
     def check_signed(self, digest: OciDigest, reference: str) -> None:
@@ -144,10 +146,10 @@ class Attacher:
         if existing is None or existing[0] != listed:
             self.repository.put_manifest(tag, listed, INDEX)
 
-    def _put(self, reference: str, artefact: Artefact) -> bool:
+    def _put(self, reference: str, artefact: Artefact) -> None:
         for content in artefact.blobs:
             self.repository.put_blob(_digest_of(content), len(content), partial(_whole, content))
-        return self.repository.put_manifest(reference, artefact.manifest, artefact.media_type)
+        self.repository.put_manifest(reference, artefact.manifest, artefact.media_type)
 
 
 def _whole(content: bytes) -> tuple[bytes]:

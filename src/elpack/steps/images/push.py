@@ -81,9 +81,9 @@ def push(offer: Offer, repository: Repository, key: SigningKey, say: Callable[[s
     reference = f"{repository.name}:{offer.tag}"
     fresh = _is_fresh(image, offer.tag, repository)
     sent = _send_blobs(image, repository, say)
-    for one in image.images.values():
-        repository.put_manifest(one.descriptor.digest, one.manifest, MANIFEST)
-    repository.put_manifest(image.digest, image.index, INDEX)
+    for digest, (content, media_type) in image.manifests.items():
+        if repository.digest(digest) is None:
+            repository.put_manifest(digest, content, media_type)
     say("sign")
     attacher = Attacher(repository, key)
     attested = attestations(image.platforms, image.digest, repository.name, offer.predicates, key)
@@ -135,10 +135,17 @@ class _Whole:
         return (self.digest, *self.platforms.values())
 
     @property
+    def manifests(self) -> dict[OciDigest, tuple[bytes, str]]:
+        """What is put there by digest, with its media type: what is named before what names it."""
+        parts = {one.descriptor.digest: (one.manifest, MANIFEST) for one in self.images.values()}
+        return {**parts, self.digest: (self.index, INDEX)}
+
+    @property
     def descriptors(self) -> tuple[Mapping[str, Any], ...]:
-        whole = {"mediaType": INDEX, "digest": self.digest, "size": len(self.index)}
-        parts = (image.descriptor for image in self.images.values())
-        return (whole, *({"mediaType": one.media_type, "digest": one.digest, "size": one.size} for one in parts))
+        return tuple(
+            {"mediaType": media_type, "digest": digest, "size": len(content)}
+            for digest, (content, media_type) in self.manifests.items()
+        )
 
 
 def _is_fresh(image: _Whole, tag: str, repository: Repository) -> bool:
@@ -177,9 +184,8 @@ def _send_blobs(image: _Whole, repository: Repository, say: Callable[[str], None
 def _read_back(image: _Whole, tag: str, repository: Repository) -> None:
     """Look at all that should be there. Raises `RegistryError` with all that is not."""
     problems = []
-    wanted = {tag: image.index, image.digest: image.index}
-    wanted |= {one.descriptor.digest: one.manifest for one in image.images.values()}
-    for reference, content in wanted.items():
+    wanted = [(str(digest), content) for digest, (content, _) in image.manifests.items()]
+    for reference, content in ((tag, image.index), *wanted):
         found = repository.manifest(reference)
         if found is None or found[0] != content:
             problems.append(Problem("it is not there as it was pushed", f"{repository.name}: {reference}"))
