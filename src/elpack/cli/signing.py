@@ -30,13 +30,15 @@ def keys(file: ReleaseFile = Path("elpack.toml"), work: WorkFolder = None) -> No
     """Show which keys sign, and whether they may; make the throwaway key of snapshots if there is none."""
     from elpack.report.signing import keys_table
     from elpack.run import run
+    from elpack.steps.images.image_keys import shown_key
     from elpack.steps.keys import release_problems, throwaway_key
     from elpack.steps.project import read_project
     from elpack.steps.sign import THROWAWAY
     from elpack.tools.gpg import Keyring, user_home
 
     workspace = workspace_of(file, work)
-    signing = read_project(workspace).release.signing
+    release = read_project(workspace).release
+    signing = release.signing
     _, throwaway, made = throwaway_key(workspace, run)
     ring = Keyring(user_home(), run)
     judged = release_problems(signing, ring)
@@ -44,8 +46,10 @@ def keys(file: ReleaseFile = Path("elpack.toml"), work: WorkFolder = None) -> No
         console_on(sys.stderr).print(
             f"! a key was made just now. What it signs is {THROWAWAY}", markup=False, highlight=False
         )
-    show(keys_table(signing, {key.fingerprint: key for key in ring.keys(secret=False)}, throwaway, judged))
-    if problems := [problem for found in judged.values() for problem in found]:
+    of_images = shown_key(workspace, release.images) if release.images else None
+    show(keys_table(signing, {key.fingerprint: key for key in ring.keys(secret=False)}, throwaway, judged, of_images))
+    problems = [problem for found in judged.values() for problem in found]
+    if problems := [*problems, *(of_images.problems if of_images else ())]:
         from elpack.errors import SigningError
 
         raise SigningError(*problems)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elpack.config.signing import Signing
     from elpack.errors import Problem
     from elpack.openpgp import Fingerprint
+    from elpack.steps.images.image_keys import ShownKey
     from elpack.tools.gpg import Key
 
 
@@ -22,8 +23,9 @@ def keys_table(
     known: Mapping[Fingerprint, Key],
     throwaway: Key,
     judged: Mapping[Fingerprint, Sequence[Problem]],
+    of_images: ShownKey | None = None,
 ) -> Table:
-    """Return the keys: the release's own, those trusted with it, and the throwaway one."""
+    """Return the keys: the release's own, those trusted with it, the throwaway one, and that of images."""
     table = Table(box=None, header_style="bold")
     for heading in ("for", "fingerprint", "kind", "expires", "state", "user"):
         table.add_column(heading, overflow="fold")
@@ -32,6 +34,10 @@ def keys_table(
         _add(table, use, fingerprint, known.get(fingerprint), "refused" if problems else "good")
     use = "snapshots" if signing.key is None else "--unsigned, to install"
     _add(table, use, throwaway.fingerprint, throwaway, "THROWAWAY")
+    if of_images:
+        fingerprint = f"sha256:{of_images.fingerprint}" if of_images.fingerprint else ""
+        kind = "ECDSA P-256" if fingerprint else ""
+        table.add_row("images", fingerprint, kind, "never", of_images.state, escape(of_images.path))
     return table
 
 

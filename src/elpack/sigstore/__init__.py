@@ -18,7 +18,7 @@ from elpack.sigstore.attached import (
     signature,
     signature_tag,
 )
-from elpack.sigstore.keys import SigningKey, VerifyingKey, new_key, read_signing_key, read_verifying_key
+from elpack.sigstore.keys import SigningKey, VerifyingKey, is_encrypted, new_key, read_signing_key, read_verifying_key
 from elpack.sigstore.payload import CYCLONEDX, SLSA, check_payload, simple_signing, statement_about
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "attestation",
     "attestation_tag",
     "check_payload",
+    "is_encrypted",
     "new_key",
     "read_attached",
     "read_signing_key",

@@ -91,8 +91,7 @@ def read_signing_key(pem: bytes, passphrase: Callable[[], bytes], where: str = "
         if label in _COSIGN:
             key: Any = serialization.load_der_private_key(_opened(between, passphrase()), None)
         else:
-            password = passphrase() if label == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in pem else None
-            key = serialization.load_pem_private_key(pem, password)
+            key = serialization.load_pem_private_key(pem, passphrase() if is_encrypted(pem) else None)
     except CryptoError:
         raise _wrong_passphrase(where) from None
     except (ValueError, TypeError, KeyError, UnsupportedAlgorithm, MemoryError) as error:
@@ -105,6 +104,11 @@ def read_signing_key(pem: bytes, passphrase: Callable[[], bytes], where: str = "
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise SigningError(Problem("it is no ECDSA key on P-256", where, "podman and cosign verify those", _FIX))
     return SigningKey(key, throwaway=_THROWAWAY in pem.partition(b"-----BEGIN")[0])
+
+
+def is_encrypted(pem: bytes) -> bool:
+    """Tell whether a private key needs a passphrase."""
+    return b"-----BEGIN ENCRYPTED " in pem or b"Proc-Type: 4,ENCRYPTED" in pem
 
 
 def read_verifying_key(pem: bytes, where: str = "") -> VerifyingKey:

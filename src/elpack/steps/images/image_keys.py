@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, SigningError
-from elpack.sigstore import new_key, read_signing_key
+from elpack.sigstore import is_encrypted, new_key, read_signing_key, read_verifying_key
 from elpack.store.lock import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from elpack.images.model import Images
-    from elpack.sigstore import SigningKey
+    from elpack.sigstore import SigningKey, VerifyingKey
     from elpack.workspace import Workspace
 
 PASSPHRASE = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
@@ -40,6 +41,41 @@ def image_key(
         if not path.exists():
             _write(path, new_key())
     return _read(path, asked)
+
+
+def public_key(workspace: Workspace, images: Images) -> VerifyingKey | None:
+    """Return what customers verify by, without a passphrase: `<key>.pub` beside the key, or out of the key itself.
+
+    None where the key is encrypted and no file beside it tells. Raises `SigningError` when one of them is no such key.
+    """
+    if not images.key:
+        return image_key(workspace, images).public
+    path = key_path(workspace, images.key)
+    if (beside := path.with_suffix(".pub")).is_file():
+        return read_verifying_key(_content(beside, "the public key of images"), str(beside))
+    content = _content(path, "the key of images")
+    return None if is_encrypted(content) else read_signing_key(content, bytes, str(path)).public
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """The key of images as people see it. fingerprint: empty where only its passphrase would tell."""
+
+    path: str
+    fingerprint: str
+    state: str
+    problems: tuple[Problem, ...] = ()
+
+
+def shown_key(workspace: Workspace, images: Images) -> ShownKey:
+    """Return the key that signs images, without asking for a passphrase; the throwaway key is made if there is none."""
+    path = str(key_path(workspace, images.key) if images.key else workspace.image_key)
+    try:
+        public = public_key(workspace, images)
+        state = "good" if images.key else "THROWAWAY"
+        return ShownKey(path, public.fingerprint if public else "", state if public else "encrypted")
+    except SigningError as error:
+        return ShownKey(path, "", "refused", error.problems)
 
 
 def key_path(workspace: Workspace, named: str) -> Path:
