@@ -2,7 +2,8 @@
 
 Run by the target's own Python, in a sandbox or in the first stage of a Containerfile; needs nothing but the standard
 library. ``finish_tree.py bare TREE`` follows `uv venv`, ``finish_tree.py finish TREE`` comes last. TREE is a JSON file:
-the prefix, the text of its pyvenv.cfg, and the paths below site-packages that are not byte-compiled.
+the prefix, the interpreter, the text of pyvenv.cfg, the paths below site-packages that are not byte-compiled, and all
+files that there may be below the prefix, with their digests as far as they are known before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 NOT_SHIPPED = ("direct_url.json", "uv_cache.json", "REQUESTED", "INSTALLER")
+TAG = sys.implementation.cache_tag
+LINKS = {Path("lib64"), *(Path("bin", name) for name in ("python", "python3", PYTHON))}
 ELF = b"\x7fELF"
 RELOCATABLE = b"#!/bin/sh\n'''exec' "
 """How uv begins a command of a relocatable tree: with a shell, which an image need not have."""
@@ -30,14 +33,14 @@ def main() -> None:
     told = json.loads(Path(file).read_text(encoding="utf-8"))
     prefix = Path(told["prefix"])
     if action == "bare":
-        bare(prefix)
+        bare(prefix, told["python"])
     else:
         finish(prefix, told["pyvenv"], told["keep_source"])
+        check(prefix, told["files"], told["keep_source"])
 
 
-def bare(prefix: Path) -> None:
+def bare(prefix: Path, interpreter: str) -> None:
     """Leave of an empty tree what the RPM of the private prefix brings: links to the interpreter, and folders."""
-    interpreter = (prefix / "bin" / "python").readlink()
     config = (prefix / "pyvenv.cfg").read_bytes()
     shutil.rmtree(prefix / "bin")
     for path in prefix.iterdir():
@@ -64,6 +67,8 @@ def finish(prefix: Path, pyvenv: str, keep_source: list[str]) -> None:
     for name in NOT_SHIPPED:
         for path in site.glob(f"*.dist-info/{name}"):
             path.unlink()
+    for path in site.rglob("__pycache__/*.pyc"):
+        path.unlink()  # some wheels bring their packer's
     for path in files_below(prefix):
         normalise(prefix, path)
     for record in sorted(site.glob("*.dist-info/RECORD")):
@@ -123,20 +128,20 @@ def write_record(record: Path) -> None:
 
 
 def compile_all(site: Path, keep_source: frozenset[str]) -> None:
-    """Compile every module. Each top-level name has a process of its own: what it holds does not hang on others.
+    """Compile every module. Each dist has a process of its own, so that its bytecode does not hang on the others.
 
     Python writes a reference into bytecode for a string that happens to be in memory already.
     """
-    names = sorted(path.name for path in site.iterdir() if path.is_dir() or path.suffix == ".py")
-    largest_first = sorted(names, key=lambda name: (-size_of(site / name), name))
+    dists = [[path for path in recorded(record) if path.suffix == ".py"] for record in site.glob("*.dist-info/RECORD")]
     running: set[int] = set()
     failed = False
-    for name in largest_first:
+    # the one that takes longest is not to be the last
+    for paths in sorted(dists, key=lambda paths: (-sum(path.stat().st_size for path in paths), paths)):
         while len(running) >= (os.cpu_count() or 1):
             failed |= wait_one(running)
         child = os.fork()
         if child == 0:
-            os._exit(compile_below(site, name, keep_source))
+            os._exit(compile_each(site, paths, keep_source))
         running.add(child)
     while running:
         failed |= wait_one(running)
@@ -144,9 +149,11 @@ def compile_all(site: Path, keep_source: frozenset[str]) -> None:
         sys.exit("elpack: a module cannot be byte-compiled; name it under [[no-bytecompile]] with the reason")
 
 
-def size_of(path: Path) -> int:
-    """Return how many bytes of Python there are in a file, or below a folder."""
-    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*.py")))
+def recorded(record: Path) -> list[Path]:
+    """Return the files below site-packages that a dist has installed, sorted."""
+    with record.open(encoding="utf-8", newline="") as file:
+        names = sorted({row[0] for row in csv.reader(file) if row})
+    return [record.parents[1] / name for name in names if not name.startswith(("../", "/"))]
 
 
 def wait_one(running: set[int]) -> bool:
@@ -156,13 +163,12 @@ def wait_one(running: set[int]) -> bool:
     return status != 0
 
 
-def compile_below(site: Path, name: str, keep_source: frozenset[str]) -> int:
-    """Compile a module, or all in a folder; return an exit code."""
-    top = site / name
+def compile_each(site: Path, paths: list[Path], keep_source: frozenset[str]) -> int:
+    """Compile modules; return an exit code."""
     code = 0
-    for path in [top] if top.is_file() else sorted(top.rglob("*.py")):
+    for path in paths:
         inside = str(path.relative_to(site))
-        if inside in keep_source or not path.is_file():
+        if inside in keep_source:
             continue
         try:
             # nobody will look whether the source is newer: an image does not change
@@ -171,6 +177,27 @@ def compile_below(site: Path, name: str, keep_source: frozenset[str]) -> int:
             print(f"elpack: {inside}: {error.msg}", file=sys.stderr, flush=True)
             code = 1
     return code
+
+
+def check(prefix: Path, expected: dict[str, str], keep_source: list[str]) -> None:
+    """Compare the tree with what the locked wheels hold: nothing is missing, changed or added."""
+    site = site_packages(prefix).relative_to(prefix)
+    sources = {Path(path) for path in expected if path.endswith(".py") and path.startswith(f"{site}/")}
+    sources -= {site / path for path in keep_source}
+    compiled = {str(path.parent / "__pycache__" / f"{path.stem}.{TAG}.pyc") for path in sources}
+    found = {str(path.relative_to(prefix)) for path in files_below(prefix)} - {"pyvenv.cfg"}
+    bad = [f"{path}: is in no wheel" for path in found - expected.keys() - compiled]
+    bad += [f"{path}: is missing" for path in (expected.keys() | compiled) - found]
+    for path in found & expected.keys():
+        digest = hashlib.sha256((prefix / path).read_bytes()).hexdigest() if expected[path] else ""
+        if digest != expected[path]:
+            bad.append(f"{path}: is not as in the wheel")
+    for folder, folders, names in os.walk(prefix):
+        links = [Path(folder, name) for name in (*folders, *names) if Path(folder, name).is_symlink()]
+        bad += [f"{path.relative_to(prefix)}: is a link" for path in links if path.relative_to(prefix) not in LINKS]
+    if bad:
+        print(f"elpack: the tree is not what was locked, in {len(bad)} files", file=sys.stderr)
+        sys.exit("\n".join(sorted(bad)[:20]))
 
 
 if __name__ == "__main__":

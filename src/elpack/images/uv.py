@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def environment(prefix: str, *, offline: bool = True) -> Mapping[str, str]:
         "HOME": f"{HOME}/home",
         "LANG": "C.UTF-8",
         "PATH": "/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
         "TZ": "UTC",
         "NO_COLOR": "1",
         "UV_CACHE_DIR": f"{HOME}/cache",
@@ -46,35 +49,49 @@ def platform(target: Target) -> str:
     return f"{target.arch}-manylinux_{target.glibc[0]}_{target.glibc[1]}"
 
 
-def venv(target: Target, prefix: str) -> tuple[str, ...]:
-    """Return the command that makes the empty tree."""
-    return (UV, "venv", "--quiet", "--relocatable", "--no-project", "--python", target.interpreter, prefix)
+def venv(python: str, prefix: str) -> tuple[str, ...]:
+    """Return the command that makes the empty tree for an interpreter."""
+    return (UV, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, prefix)
 
 
 def sync(
-    target: Target, extras: Iterable[NormalizedName], elsewhere: Iterable[NormalizedName]
+    target: Target, python: str, extras: Iterable[NormalizedName], elsewhere: Iterable[NormalizedName]
 ) -> tuple[str, ...]:
-    """Return the command that installs what the lock froze, except for those that come `elsewhere` from.
+    """Return the command that installs what the lock froze, but for those that come from `elsewhere`.
 
-    The project itself is one of them or not wanted, and no code of anybody's is run: nothing is built.
+    The project itself is one of these. Nothing is built, so that nobody's code is run.
     """
     return (
-        *(UV, "sync", "--frozen", "--no-dev", "--no-default-groups", "--no-editable", "--no-build"),
-        *("--python", target.interpreter, "--python-platform", platform(target)),
+        *(UV, "sync", "--quiet", "--frozen", "--no-dev", "--no-default-groups", "--no-editable", "--no-build"),
+        *("--python", python, "--python-platform", platform(target)),
         *(word for extra in sorted(extras) for word in ("--extra", extra)),
         *(word for name in sorted(elsewhere) for word in ("--no-install-package", name)),
     )
 
 
-def install(target: Target, prefix: str, wheels: Iterable[str]) -> tuple[str, ...]:
-    """Return the command that installs wheels that were made here, by their names in `WHEELS`."""
+def install(python: str, wheels: Iterable[str], target: Target | None = None) -> tuple[str, ...]:
+    """Return the command that installs wheels, by their paths, into the environment of an interpreter."""
     return (
-        *(UV, "pip", "install", "--offline", "--no-deps", "--no-index", "--no-build", "--no-sources"),
-        *("--python", f"{prefix}/bin/python", "--python-platform", platform(target)),
-        *(f"{WHEELS}/{name}" for name in sorted(wheels)),
+        *(UV, "pip", "install", "--quiet", "--offline", "--no-deps", "--no-index", "--no-build", "--no-sources"),
+        *("--python", python),
+        *(("--python-platform", platform(target)) if target else ()),
+        *sorted(wheels),
     )
 
 
-def finish(target: Target, tree: str = TREE) -> tuple[str, ...]:
-    """Return the command that gives a tree its final form."""
-    return (target.interpreter, "-I", "-S", FINISH, tree)
+def finish(python: str, action: str) -> tuple[str, ...]:
+    """Return the command that gives a tree its form: ``bare`` behind `venv`, ``finish`` at the end."""
+    return (python, "-sS", FINISH, action, TREE)
+
+
+def stage_lines(
+    prefix: str, context: str, python: str, commands: Iterable[tuple[tuple[str, ...], str]]
+) -> tuple[str, ...]:
+    """Return commands, each with its folder, as lines of shell for a RUN that sees the context read-only.
+
+    A minimal base has a shell and Python; uv writes to its cache, so that all is copied first.
+    """
+    values = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment(prefix).items())
+    copy = f"import shutil; shutil.copytree('{context}{HOME}', '{HOME}', symlinks=True)"
+    lines = [f"export {values}", shlex.join((python, "-sS", "-c", copy))]
+    return (*lines, *(f"cd {shlex.quote(folder)} && {shlex.join(argv)}" for argv, folder in commands))

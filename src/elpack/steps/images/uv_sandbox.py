@@ -11,16 +11,18 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.builders.disk import Measure
+from elpack.builders.limits import Fence, Mechanism, fence_name, met
 from elpack.builders.roots import Roots
-from elpack.errors import ImageError
+from elpack.errors import BuildError, ImageError
 from elpack.images import uv
 from elpack.run import CLEAN_ENV, Command
-from elpack.steps.exchange import link_or_copy
 from elpack.tools.dnf import Dnf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from elpack.config.builds import Limits
     from elpack.model import Target
     from elpack.run import Completed, Runner
     from elpack.session import Session
@@ -100,13 +102,6 @@ class Task:
         for name in ("uv_task.py", "finish_tree.py"):
             (self.home / name).write_text((resources.files("elpack.assets") / name).read_text())
 
-    def put(self, files: Mapping[str, Path]) -> None:
-        """Give files of this machine names below `uv.HOME`."""
-        for name, path in files.items():
-            place = self.home / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(path, place)
-
     def run(
         self,
         commands: Sequence[tuple[tuple[str, ...], str]],
@@ -116,8 +111,12 @@ class Task:
         offline: bool = True,
         binds: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
     ) -> Completed:
-        """Run commands, each in a folder, up to the first that fails. binds: more options of bubblewrap."""
+        """Run commands, each in a folder, up to the first that fails.
+
+        binds: more options of bubblewrap. limits: of what runs somebody's code. Raises `BuildError` when one is met.
+        """
         index = index or Index()
         values = {**uv.environment(self.sandbox.prefix, offline=offline), **(environment or {})}
         if index.authority:
@@ -132,9 +131,21 @@ class Task:
             "environment": values,
         }
         (self.home / "task.json").write_text(json.dumps(task))
-        (self.folder / "etc" / "hosts").write_text("\n".join((_HOSTS, *(f"127.0.0.1 {name}" for name in index.hosts), "")))
+        (self.folder / "etc" / "hosts").write_text(
+            "\n".join((_HOSTS, *(f"127.0.0.1 {name}" for name in index.hosts), ""))
+        )
         (self.folder / "etc" / "nsswitch.conf").write_text("hosts: files\n")
-        return self.sandbox.runner(self._command(log, binds))
+        command = self._command(log, binds)
+        return self._within(command, limits) if limits else self.sandbox.runner(command)
+
+    def _within(self, command: Command, limits: Limits) -> Completed:
+        record = self.folder.with_suffix(".groups")
+        fence = Fence(limits, fence_name(self.folder), record, Mechanism.here(), Measure((self.folder,), limits.disk))
+        with fence.around(command) as enclosed:
+            done = self.sandbox.runner(enclosed)
+        if done.ended:
+            raise BuildError(met(done.ended, limits, str(command.log), done.tail(4)))
+        return done
 
     def _command(self, log: Path, binds: tuple[str, ...]) -> Command:
         root = self.sandbox.root
