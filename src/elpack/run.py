@@ -11,6 +11,7 @@ import subprocess
 import time
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.errors import CommandError, DiskFullError, Problem, ToolMissingError, says_full
@@ -19,7 +20,6 @@ from elpack.supervise import LOG, Pump, end_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from elpack.supervise import Enclosure
 
@@ -129,9 +129,7 @@ def stop_logged() -> None:
 
 def run(command: Command) -> Completed:
     """Run a command in a process group of its own, which dies with us when we are interrupted."""
-    if shutil.which(command.argv[0], path=command.env.get("PATH")) is None:
-        fix = "your package manager; elpack doctor lists all that is missing"
-        raise ToolMissingError(Problem(f"{command.argv[0]} is not installed", fix=fix))
+    _need(command)
     start = time.monotonic()
     if command.enclosed:
         return _run_enclosed(command, command.enclosed, start)
@@ -242,12 +240,69 @@ def marked(mark: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that serves us meanwhile."""
+
+    process: subprocess.Popen[str]
+
+    def ended(self, seconds: float) -> int | None:
+        """Wait that long for its end, and return its exit status; None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(seconds)
+        return None
+
+
+@contextmanager
+def running(command: Command) -> Iterator[Running]:
+    """Let a program run meanwhile, its output in the command's log; in the end it and all its children are gone.
+
+    Raises `ToolMissingError` when it is not installed.
+    """
+    _need(command)
+    watch, held = os.pipe()
+    try:
+        with (command.log or Path(os.devnull)).open("ab") as output:
+            process = subprocess.Popen(
+                (*_guard(command), *command.argv),
+                cwd=command.cwd,
+                env=dict(command.env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+                umask=_UMASK,
+                pass_fds=(held,) if _is_one(command) else (held, *_marks),
+            )
+        os.close(held)
+        held = -1
+        try:
+            yield Running(process)
+        finally:
+            _kill_group(process)
+            # all that it started holds the other end as well
+            select.select((watch,), (), (), _MOMENT)
+    finally:
+        os.close(watch)
+        if held >= 0:
+            os.close(held)
+
+
+def _need(command: Command) -> None:
+    if shutil.which(command.argv[0], path=command.env.get("PATH")) is None:
+        fix = "your package manager; elpack doctor lists all that is missing"
+        raise ToolMissingError(Problem(f"{command.argv[0]} is not installed", fix=fix))
+
+
 def _guard(command: Command) -> tuple[str, ...]:
     return _DIES_WITH_US if shutil.which(_DIES_WITH_US[0], path=command.env.get("PATH")) else ()
 
 
 def _is_one(command: Command) -> bool:
     """Tell a sandbox that ends as a whole, with the first process in it, and is to have nothing of the host."""
+    if command.argv[0] == "unshare":
+        return "--kill-child=KILL" in command.argv
     return command.argv[0] == "bwrap" and not {"--unshare-pid", "--unshare-all"}.isdisjoint(command.argv)
 
 
