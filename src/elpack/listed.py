@@ -17,6 +17,8 @@ FORMAT = 2
 REPOSITORIES = ("repo", "debug", "buildroot")
 """Folders with metadata of their own."""
 PACKAGES = ("rpm", "debug-rpm", "srpm", "buildroot-rpm", "buildroot-srpm")
+IMAGES = "images"
+"""The folder of images and of what describes them. They reach customers through a registry, not with a repository."""
 _BESIDE = {
     "manifest": r"manifest\.json",
     "signature": r"(?:manifest\.json|(?:repo|debug|buildroot)/repodata/repomd\.xml)\.asc",
@@ -32,8 +34,9 @@ _LISTED = {
     "buildroot-srpm": r"buildroot/*\.src\.rpm",
     "buildroot-rpm": r"buildroot/*\.rpm",
     "spec": r"specs/*\.spec",
-    "sbom": r"sbom/*",
-    "provenance": r"provenance/*",
+    "sbom": r"(?:sbom/*|images/*\.cdx\.json)",
+    "provenance": r"(?:provenance/*|images/*\.(?:intoto|dsse)\.json)",
+    "image": r"images/*\.oci\.tar",
     "release": r"release\.json",
 }
 KINDS = tuple(_LISTED)
@@ -46,6 +49,11 @@ _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 def kind_of(path: str) -> str:
     """Return the kind of a file by its path below a target's results, "other" for what is none of them."""
     return next((kind for kind, form in _FORMS.items() if form.fullmatch(path)), "other")
+
+
+def of_images(path: str) -> bool:
+    """Tell whether a file below a target's results belongs to its images."""
+    return path.startswith(f"{IMAGES}/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
         Store(session.workspace.store) as store,
         exchanged(session.output, kept=("logs", *Layout)) as stage,
     ):
-        _handover(session).write(stage, session.specs, session.signer, store)
+        _handover(session).write(stage, session.specs, session.signer, store, earlier=session.output)
         _tell_damage(store, session)
         # it quotes the manifest that is about to be replaced
         drop_index(session.workspace.dist)
@@ -238,13 +238,13 @@ PIPELINE: tuple[Step, ...] = (
 _READING = ("read", "fetch", "plan")
 
 
-def carry_out(session: Session, last: str) -> None:
-    """Run the steps up to the one named `last`.
+def carry_out(session: Session, last: str, *, then: Step | None = None) -> None:
+    """Run the steps up to the one named `last`, and the one that follows it instead of the pipeline's next.
 
     Raises `ToolMissingError` or `PrivilegeError` before it starts what it cannot end.
     """
     names = [step.name for step in PIPELINE]
-    steps = PIPELINE[: names.index(last) + 1]
+    steps = (*PIPELINE[: names.index(last) + 1], *((then,) if then else ()))
     need_tools(steps)
     _need_root(steps)
     # up to the plan nothing is changed but what is fetched or read anew, each file in one step

@@ -22,6 +22,8 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:elpack:build:rpm-set:v1"
 """The meaning of the parameters: docs/reference/provenance.md. A name, not a place: it belongs to nobody's server."""
+IMAGE_TYPE = "urn:elpack:build:image:v1"
+"""The same of an image."""
 BUILDER = "urn:elpack:builder:local:v1"
 """Whoever runs elpack, wherever that is: nothing attests the host."""
 BUILT = "elpack:built-sha256"
@@ -55,10 +57,12 @@ def statement(
     release_file: Material,
     *,
     version: str,
+    image: Mapping[str, str] | None = None,
 ) -> str:
     """Return the statement about a carrier's artefacts as JSON; equal builds give equal bytes.
 
-    version: that of elpack. There are no times in it, and nothing of the machine.
+    version: that of elpack. image: the parameters of an image, if it is one. There are no times in it, and nothing of
+    the machine.
     """
     target = plan.target
     document = {
@@ -67,12 +71,13 @@ def statement(
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
-                "buildType": BUILD_TYPE,
+                "buildType": BUILD_TYPE if image is None else IMAGE_TYPE,
                 "externalParameters": {
                     "release": _descriptor(release_file),
                     "version": plan.version,
                     "target": {"name": target.name, "python": target.python, "arch": target.arch},
                     "layout": plan.layout,
+                    **(image or {}),
                 },
                 "internalParameters": {"recipe": RECIPE, "distTag": target.dist_tag, "standin": target.standin},
                 "resolvedDependencies": sorted(

@@ -1,10 +1,11 @@
-"""The commands around images; each file `image_*.py` brings one to the sub-application."""
+"""The commands around images: one file for each, whose commands are mounted here below `elpack image`."""
 
 from __future__ import annotations
 
 import typer
 
-commands = typer.Typer()
+from elpack.cli import image_build, image_push
+
 image = typer.Typer(
     name="image",
     help="Make, try and push images of the application.",
@@ -12,3 +13,8 @@ image = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+for module in (image_build, image_push):
+    image.add_typer(module.commands)
+
+commands = typer.Typer()
+commands.add_typer(image)

@@ -27,7 +27,10 @@ _NOT_WORDS = frozenset(" \\\"'$`#<>|&;()*?[]{}")
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """What flavour `uv` starts from: as FROM names it, and as the labels say it. digest: empty where only a build tells."""
+    """What flavour `uv` starts from: as FROM names it, and as the labels say it.
+
+    digest: empty where only a build tells.
+    """
 
     reference: str
     name: str
@@ -114,7 +117,7 @@ def _of_rpms() -> list[list[str]]:
 
 def _of_tars(recipe: Recipe, base: From) -> list[list[str]]:
     layers = map(_add, (THIRD_PARTY, FIRST_PARTY))
-    return [_from(recipe, base), ["# What uv unpacked beside the engine. What changes least is below.", *layers]]
+    return [_from(recipe, base), ["# What uv unpacked beside the engine. What changes least comes first.", *layers]]
 
 
 def _of_stage(recipe: Recipe, base: From) -> list[list[str]]:
@@ -128,14 +131,10 @@ def _of_stage(recipe: Recipe, base: From) -> list[list[str]]:
 
 
 def _from(recipe: Recipe, base: From, stage: str = "") -> list[str]:
-    note = (
-        []
-        if base.digest
-        else ["# This base has no digest before it is made; `elpack image build` starts from the very one."]
-    )
+    note = ["# Its digest is known once it is made here; `elpack image build` starts from it by digest."]
     named = f" AS {stage}" if stage else ""
     # another platform here than there, or none, and engines mix architectures without a word
-    return [*note, f"FROM --platform={recipe.about.platform} {word(base.reference)}{named}"]
+    return [*([] if base.digest else note), f"FROM --platform={recipe.about.platform} {word(base.reference)}{named}"]
 
 
 def _shell(line: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.errors import ElpackError, Problem, PublishError
-from elpack.listed import REPOSITORIES
+from elpack.listed import IMAGES, REPOSITORIES, of_images
 from elpack.manifest import MANIFEST, deviations, read_manifest
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.run import CLEAN_ENV, Command, run
@@ -136,7 +136,12 @@ def _check_signature(keyring: Keyring, path: Path, name: str) -> Fingerprint:
 
 
 def _check_files(location: Path, manifest: Manifest) -> int:
-    """Hold what lies there against the manifest, and return the bytes that it lists. Raises `PublishError`."""
+    """Hold what lies there against the manifest, and return the bytes that it lists. Raises `PublishError`.
+
+    A publication leaves out images, all of them; where there are some, they are held against it as well.
+    """
+    if not (location / IMAGES).exists():
+        manifest = replace(manifest, files=tuple(file for file in manifest.files if not of_images(file.path)))
     problems = [Problem(one.wrong, where=one.path, why=one.detail) for one in deviations(location, manifest)]
     if problems:
         raise PublishError(*problems)

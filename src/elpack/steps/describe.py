@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,11 +13,13 @@ from packageurl import PackageURL
 from elpack import __version__
 from elpack.atomic import write_text
 from elpack.dsse import IN_TOTO, Signed, check_envelope, seal
+from elpack.listed import IMAGES
 from elpack.manifest import digest_of
 from elpack.openpgp import dearmour
 from elpack.provenance import Artefact, Material, check_subjects, statement, with_signed
 from elpack.sbom import BuiltRpm, carrier_sbom, release_sbom
 from elpack.sbom.components import cleaned_url, dists_of
+from elpack.steps.images.subjects import subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -115,6 +118,11 @@ def renewed_provenance(
     return written
 
 
+def resign_images(folder: Path, signer: FileSigner, fingerprint: Fingerprint) -> list[Path]:
+    """Sign the statements of images in a folder of results anew: what they state is as it was."""
+    return [signed_provenance(path, signer, fingerprint) for path in sorted((folder / IMAGES).glob("*.intoto.json"))]
+
+
 def check_provenance(folder: Path, keyring: Keyring, trusted: Collection[str]) -> int:
     """Return how many files the signed provenance of a folder of results states, all of them as they lie there.
 
@@ -129,11 +137,18 @@ def check_provenance(folder: Path, keyring: Keyring, trusted: Collection[str]) -
             return keyring.verify(content, detached)
 
     count = 0
-    for path in sorted((folder / PROVENANCE).glob("*.dsse.json")):
+    envelopes = dict.fromkeys(sorted((folder / PROVENANCE).glob("*.dsse.json")), _packages)
+    envelopes |= {path: partial(_image, path) for path in sorted((folder / IMAGES).glob("*.dsse.json"))}
+    for path, found in envelopes.items():
         where = str(path.relative_to(folder))
         payload = check_envelope(path.read_text(errors="replace"), verify, trusted, where=where)
-        count += len(check_subjects(payload, _packages(folder), where=where)["subject"])
+        count += len(check_subjects(payload, found(folder), where=where)["subject"])
     return count
+
+
+def _image(envelope: Path, folder: Path) -> dict[str, str]:
+    archive = envelope.with_name(envelope.name.replace(".dsse.json", ".oci.tar"))
+    return subjects_of(archive, folder) if archive.is_file() else {}
 
 
 def _packages(folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from elpack.builders import Repository
 from elpack.manifest import MANIFEST, effective, manifest, write_json
 from elpack.steps.describe import signed_provenance
+from elpack.steps.images.handover import keep_images
 from elpack.steps.repository import packages_of, publish
 from elpack.steps.sign import RememberingSigner
 
@@ -35,8 +36,19 @@ class Handover:
     scratch: Path
     description: Description | None = None
 
-    def write(self, folder: Path, specs: Mapping[NodeId, str], signer: Signer | None, store: Store) -> None:
-        """Lay it out in an empty folder: repositories, source RPMs, specs, manifest; signed unless signer is None."""
+    def write(
+        self,
+        folder: Path,
+        specs: Mapping[NodeId, str],
+        signer: Signer | None,
+        store: Store,
+        *,
+        earlier: Path | None = None,
+    ) -> None:
+        """Lay it out in an empty folder: repositories, source RPMs, specs, manifest; signed unless signer is None.
+
+        earlier: results whose images are taken over if they are images of what is laid out here.
+        """
         seal = RememberingSigner(signer, store, self.scratch) if signer else None
         packages = packages_of(self.plan, self.results)
         signed = seal.rpms(self._stored(packages.every())) if seal else {}
@@ -53,6 +65,8 @@ class Handover:
         write_json(folder / "release.json", effective(self.release))
         by, throwaway = (signer.key.fingerprint, signer.throwaway) if signer else ("", False)
         listed = manifest(self.plan, self.results.values(), folder, fingerprint=by, throwaway=throwaway)
+        if earlier:
+            listed = keep_images(earlier, folder, listed)
         write_json(folder / MANIFEST, listed.as_json())
         if seal:
             seal.file(folder / MANIFEST)

@@ -23,7 +23,7 @@ from elpack.manifest import (
     write_index,
     write_json,
 )
-from elpack.steps.describe import renewed_provenance
+from elpack.steps.describe import renewed_provenance, resign_images
 from elpack.steps.exchange import exchanged
 from elpack.steps.repository import About, Packages, publish
 from elpack.store.lock import held_folder
@@ -78,6 +78,7 @@ def _sign(folder: Path, signer: Signer, *, metadata: bool) -> int:
         for path in taken.iterdir():
             if not (stage / path.name).exists() and path.suffix != ".asc" and path.name != MANIFEST:
                 path.rename(stage / path.name)
+        resign_images(stage, signer, signer.key.fingerprint)
         shutil.rmtree(taken)
         shutil.rmtree(stage / ".signed", ignore_errors=True)
         files = tuple(list_files(stage, manifest.packages(), signed=True))

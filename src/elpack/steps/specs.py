@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from elpack.atomic import write_text
 from elpack.changelog import changelog_text, missing
-from elpack.errors import PlanError, Problem, StoreError
+from elpack.errors import PlanError, Problem
 from elpack.plan.model import Role
+from elpack.steps.committed import committed, differences, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
         if package.role in roles
     }
     every = not out and {session.layout for session in sessions} >= set(sessions[0].project.release.layouts)
-    old = {path.name: _committed(path) for path in folder.glob("*.spec") if every or path.name in texts}
+    old = {path.name: committed(path) for path in folder.glob("*.spec") if every or path.name in texts}
     new = () if out else _new_entries(sessions)
     if compare:
         _compare(texts, old, folder, new)
@@ -46,24 +46,12 @@ def write_specs(sessions: Sequence[Session], out: Path | None, *, compare: bool)
     if new:
         project = sessions[0].project
         write_text(sessions[0].workspace.changelog, changelog_text((*new, *project.changelog)))
-    _make(folder)
+    make_folder(folder)
     for name in old.keys() - texts.keys():
         (folder / name).unlink()
     for name, text in texts.items():
         write_text(folder / name, text)  # in place of a link: what it points to is not elpack's to write
     return len(texts)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError as error:  # such as /proc answers
-        raise StoreError(Problem("no folder can be made there", str(folder), fix="name another one")) from error
-
-
-def _committed(path: Path) -> str:
-    """Return what a spec says, byte for byte where it is text; a link says nothing."""
-    return "" if path.is_symlink() else path.read_bytes().decode(errors="replace")
 
 
 def _new_entries(sessions: Sequence[Session]) -> tuple[Entry, ...]:
@@ -79,14 +67,6 @@ def _compare(texts: dict[str, str], old: dict[str, str], folder: Path, new: Sequ
         )
         for entry in new
     ]
-    for name in sorted(texts.keys() | old.keys()):
-        if old.get(name) == texts.get(name):
-            continue
-        diff = difflib.unified_diff(
-            old.get(name, "").splitlines(), texts.get(name, "").splitlines(), "committed", "generated", lineterm="", n=1
-        )
-        lines = list(diff)[:20] or ["only its line ends differ"]
-        what = "the committed spec is not what the plan gives\n" + "\n".join(lines)
-        problems.append(Problem(what, where=str(folder / name), fix="elpack spec, then commit"))
+    problems += differences(old, texts, folder, "the committed spec", "elpack spec")
     if problems:
         raise PlanError(*problems)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, PublishError
-from elpack.listed import kind_of
+from elpack.listed import kind_of, of_images
 from elpack.manifest import Wrong, deviations, digest_of, finished, handed_over, misplaced, read_manifest
 from elpack.publication import File
 from elpack.targets import resolve_target
@@ -36,8 +36,12 @@ class Result:
     id: str
 
     def paths(self) -> Iterator[str]:
-        """Yield the files that are published, as paths below the folder: all but the .repo file."""
-        yield from (path for path in handed_over(self.folder) if kind_of(path) != "repo-file")
+        """Yield the files that are published, as paths below the folder: all but the .repo file, and images.
+
+        Images reach customers through a registry.
+        """
+        beside = (path for path in handed_over(self.folder) if not of_images(path))
+        yield from (path for path in beside if kind_of(path) != "repo-file")
 
     def files(self) -> dict[str, File]:
         """Return all that is published of it, by path below the folder that is published."""

@@ -1,0 +1,83 @@
+"""What the Containerfiles of a planned release are made of: the release, the plan, and the pinned bases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elpack.errors import ImageError, Problem
+from elpack.images.annotations import about_images
+from elpack.images.bases import LOCK, base_for, read_pins
+from elpack.images.containerfile import From, Recipe
+from elpack.images.stage import stage_commands
+from elpack.steps.texts import own_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from elpack.images.bases import BaseDefinition
+    from elpack.images.model import Flavour, Images
+    from elpack.session import Session
+    from elpack.workspace import Workspace
+
+
+def images_of(session: Session) -> Images:
+    """Return what the release says of its images. Raises `ImageError` where it says nothing."""
+    images = session.project.release.images
+    if images is None:
+        fix = "add it; docs/reference/release-file.md describes it"
+        raise ImageError(Problem("the release makes no images: it has no table [images]", "elpack.toml", fix=fix))
+    return images
+
+
+def flavours_of(session: Session, asked: Sequence[Flavour] = ()) -> tuple[Flavour, ...]:
+    """Return the flavours that are asked for, else those that the release says, each once."""
+    return tuple(dict.fromkeys(asked or images_of(session).flavours))
+
+
+def recipe_of(session: Session, python: str) -> Recipe:
+    """Return what the Containerfiles of a planned session have in common; python: the base's interpreter."""
+    release, plan = session.project.release, session.plan
+    about = about_images(release, plan)
+    exposed = release.application.expose
+    return Recipe(
+        images=images_of(session),
+        about=about,
+        target=session.target.name,
+        entry=exposed[0] if exposed else about.name,
+        prefix=release.prefix,
+        places=plan.places(),
+        stage=stage_commands(release, plan, python),
+    )
+
+
+def committed_base(session: Session) -> From:
+    """Return the base of flavour `uv` as far as the project's own files tell it, for Containerfiles that are committed.
+
+    Without a digest for one that is made here, or that nobody has pinned.
+    """
+    definition = base_definition(session)
+    if definition.standin:
+        return From(definition.reference, definition.reference)
+    digest = pinned(session.workspace, definition.name, session.target.arch)
+    reference = definition.reference.partition("@")[0]
+    return From(f"{untagged(reference)}@{digest}" if digest else reference, reference, digest)
+
+
+def base_definition(session: Session) -> BaseDefinition:
+    """Return which base a session's images of flavour `uv` start from."""
+    return base_for(session.target, images_of(session).bases)
+
+
+def pinned(workspace: Workspace, name: str, arch: str) -> str:
+    """Return the digest to which a base is pinned for an architecture, empty where it is not."""
+    path = workspace.home / LOCK
+    if not path.exists():
+        return ""
+    base = read_pins(own_text(path, LOCK, ImageError), LOCK).get(name)
+    return base.platforms.get(arch, "") if base else ""
+
+
+def untagged(reference: str) -> str:
+    """Return a reference without its tag, as engines want it before a digest."""
+    path, slash, last = reference.rpartition("/")
+    return f"{path}{slash}{last.partition(':')[0]}"
