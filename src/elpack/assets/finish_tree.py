@@ -85,7 +85,7 @@ def files_below(top: Path) -> list[Path]:
     """Return all files below a folder, sorted; links are none."""
     found = []
     for folder, folders, names in os.walk(top):
-        os.chmod(folder, 0o755)  # noqa: PTH101 - a str from os.walk
+        Path(folder).chmod(0o755)
         folders.sort()
         found += [path for name in names if not (path := Path(folder, name)).is_symlink()]
     return sorted(found)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
@@ -66,13 +67,13 @@ class Server(http.server.ThreadingHTTPServer):
         """Answer the requests of one connection."""
         if self.context:
             request = self.context.wrap_socket(request, server_side=True)
-        self.RequestHandlerClass(request, client_address, self)
+        Index(request, client_address, self)
 
     def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Say nothing of a connection that the other side ended."""
 
 
-def serve(task: dict) -> None:
+def serve(task: dict[str, Any]) -> None:
     """Listen where the lock's files are looked for."""
     Index.files = task["files"]
     for port, secure in task["ports"]:

@@ -89,9 +89,13 @@ def stage_lines(
 ) -> tuple[str, ...]:
     """Return commands, each with its folder, as lines of shell for a RUN that sees the context read-only.
 
-    A minimal base has a shell and Python; uv writes to its cache, so that all is copied first.
+    A minimal base has a shell and Python; uv writes to its cache, so that all is copied first. `install` without
+    wheels means all that there are.
     """
     values = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment(prefix).items())
     copy = f"import shutil; shutil.copytree('{context}{HOME}', '{HOME}', symlinks=True)"
     lines = [f"export {values}", shlex.join((python, "-sS", "-c", copy))]
-    return (*lines, *(f"cd {shlex.quote(folder)} && {shlex.join(argv)}" for argv, folder in commands))
+    for argv, folder in commands:
+        every = f" {WHEELS}/*.whl" if argv[1:3] == ("pip", "install") else ""
+        lines.append(f"cd {shlex.quote(folder)} && {shlex.join(argv)}{every}")
+    return tuple(lines)

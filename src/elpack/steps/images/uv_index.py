@@ -1,4 +1,4 @@
-"""What uv meets in its sandbox when it asks for a lock's files: the files that were fetched, under their own addresses."""
+"""What uv meets in its sandbox when it asks for a lock's files: those that were fetched, under their own addresses."""
 
 from __future__ import annotations
 

@@ -55,11 +55,11 @@ def read_inputs(session: Session) -> UvInputs:
         what = "flavour uv is for applications with a lock of their own, in a private prefix"
         raise ImageError(Problem(what, where="elpack.toml: release.layout", fix="layout stack or bundle"))
     pyproject, lock = _project(session)
-    packages = {package.dist: package for package in session.plan.packages if package.role in _IN_TREES}
+    packages = _packages(session)
     chosen = session.gathered.inputs.chosen
     if missing := sorted(chosen.keys() ^ packages.keys()):
         raise AssertionError(f"plan and closure differ: {missing}")
-    made = {dist: one for dist, one in packages.items() if one.policy is Policy.SDIST or one.drop}
+    made = made_here(session)
     locked = {
         dist: (file, session.gathered.paths[file.sha256])
         for dist in packages
@@ -69,6 +69,15 @@ def read_inputs(session: Session) -> UvInputs:
     digests |= {dist: wheel_key(package, session) for dist, package in made.items()}
     own = session.project.release.first_party_names()
     return UvInputs(session.target, pyproject, lock, packages, locked, made, own, digests)
+
+
+def made_here(session: Session) -> dict[NormalizedName, Package]:
+    """Return what uv takes no locked wheel of: what the plan compiles, or takes something out of."""
+    return {dist: one for dist, one in _packages(session).items() if one.policy is Policy.SDIST or one.drop}
+
+
+def _packages(session: Session) -> dict[NormalizedName, Package]:
+    return {package.dist: package for package in session.plan.packages if package.role in _IN_TREES}
 
 
 def _project(session: Session) -> tuple[bytes, bytes]:
@@ -101,5 +110,5 @@ def _check_extras(session: Session, pyproject: bytes, where: str) -> None:
     except ValueError as error:
         raise LockError(Problem(str(error), where=where)) from error
     optional = project.get("optional-dependencies", {})
-    wanted = {extra: tuple(optional.get(extra, ())) for extra in application.extras}
+    wanted = {str(extra): tuple(optional.get(extra, ())) for extra in application.extras}
     check_fresh(lock, application.name, tuple(project.get("dependencies", ())), wanted)

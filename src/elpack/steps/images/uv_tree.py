@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,15 @@ from elpack.steps.exchange import link_or_copy
 from elpack.steps.images.tars import Member, write_layer
 from elpack.steps.images.uv_content import installed
 from elpack.steps.images.uv_index import make_index
-from elpack.steps.images.uv_inputs import read_inputs
+from elpack.steps.images.uv_inputs import made_here, read_inputs
 from elpack.steps.images.uv_overlay import overlay
 from elpack.steps.images.uv_sandbox import uv_program, uv_sandbox
 from elpack.steps.images.wheels import wheels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from packaging.utils import NormalizedName
 
     from elpack.images.model import Images
     from elpack.run import Completed
@@ -108,15 +111,24 @@ def uv_stage(
     shutil.copy2(uv_program(), home / "uv")
     making.write_tree(home, inputs.packages, wheels)
     layer = write_layer(OVERLAY, making.overlay(), into)
-    inside = [f"{uv.WHEELS}/{path.name}" for path in wheels.values()]
+    return Stage(into, stage_commands(session, python=python, context=context), prefix, layer)
+
+
+def stage_commands(session: Session, *, python: str = "", context: str = "/context") -> tuple[str, ...]:
+    """Return the lines of shell that make the tree in mode `container`; see `Stage` and `uv_stage`.
+
+    They are known from the plan: nothing need have been built.
+    """
+    release, target = session.project.release, session.target
+    python, prefix = python or target.interpreter, release.prefix
     commands = [
-        (uv.venv(making.python, prefix), "/"),
-        (uv.finish(making.python, "bare"), "/"),
-        making.sync(making.python),
-        (uv.install(f"{prefix}/bin/python", inside, inputs.target), "/"),
-        (uv.finish(making.python, "finish"), "/"),
+        (uv.venv(python, prefix), "/"),
+        (uv.finish(python, "bare"), "/"),
+        (uv.sync(target, python, release.application.extras, made_here(session)), uv.SOURCE),
+        (uv.install(f"{prefix}/bin/python", (), target), "/"),
+        (uv.finish(python, "finish"), "/"),
     ]
-    return Stage(into, uv.stage_lines(prefix, context, making.python, commands), prefix, layer)
+    return uv.stage_lines(prefix, context, python, commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,7 @@ class _Making:
 
     @property
     def work(self) -> Path:
-        """The folder of this target's layers and wheels."""
+        """Return the folder of this target's layers and wheels."""
         return self.session.workspace.work / "images" / "uv" / f"{self.inputs.target.name}-{self.inputs.target.arch}"
 
     def log(self, name: str) -> Path:
@@ -207,7 +219,7 @@ class _Making:
         """Return what the image holds beside the tree."""
         return overlay(self.session.project.release, self.images, self.session.workspace, self.when)
 
-    def wheels(self, name: str, say: Callable[[str], None]) -> Mapping[str, Path]:
+    def wheels(self, name: str, say: Callable[[str], None]) -> Mapping[NormalizedName, Path]:
         """Return the wheels of what no wheel is locked for in a layer, by dist, making them if no earlier run did."""
         own = name == FIRST_PARTY
         made = [package for dist, package in self.inputs.made.items() if (dist in self.inputs.own) is own]
@@ -236,7 +248,7 @@ class _Making:
             raise AssertionError(f"locked wheels lie in {folders}")
         return tuple(word for folder in folders for word in ("--ro-bind", str(folder), _FETCHED))
 
-    def write_tree(self, home: Path, dists: Iterable[str], wheels: Mapping[str, Path]) -> None:
+    def write_tree(self, home: Path, dists: Iterable[NormalizedName], wheels: Mapping[NormalizedName, Path]) -> None:
         """Write what `finish_tree.py` is told, and that program itself, into a folder that becomes `uv.HOME`."""
         prefix, python = self.sandbox.prefix, self.inputs.target.python
         files: dict[str, str] = {}
@@ -248,8 +260,6 @@ class _Making:
         pyvenv = f"home = {folder}\ninclude-system-site-packages = false\nversion = {python}\n"
         told = {"prefix": prefix, "python": self.python, "pyvenv": pyvenv, "keep_source": keep, "files": files}
         (home / Path(uv.TREE).name).write_text(json.dumps(told, sort_keys=True))
-        from importlib import resources
-
         name = Path(uv.FINISH).name
         (home / name).write_text((resources.files("elpack.assets") / name).read_text())
 
@@ -258,8 +268,6 @@ class _Making:
         settings = [_FORMAT, self.session.base.digest, self.sandbox.prefix, self.python, str(self.when)]
         settings += [str(self.inputs.target), *_digests([uv_program()])]
         for asset in ("finish_tree.py", "uv_task.py"):
-            from importlib import resources
-
             settings.append(hashlib.sha256((resources.files("elpack.assets") / asset).read_bytes()).hexdigest())
         for dist, package in sorted(self.inputs.packages.items()):
             if (dist in self.inputs.own) is own:

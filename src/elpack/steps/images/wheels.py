@@ -227,7 +227,7 @@ def _requirements(package: Package, session: Session) -> Mapping[NormalizedName,
 
 
 def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -> None:
-    """Let the backend build a wheel, as %pyproject_wheel does, where it sees its source, its requirements and Python."""
+    """Let the backend build a wheel, as %pyproject_wheel does, where it sees its source, what it requires, and Python."""
     choices, paths = _requirements(package, session), session.gathered.paths
     requirements = [paths[choice.file.sha256] for choice in choices.values() if choice.file]
     log = session.output / "logs" / "images" / f"wheel-{package.dist}.log"
