@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from elpack.errors import ImageError, Problem
 from elpack.plan.model import Role
@@ -25,8 +25,10 @@ _ALWAYS_OUT = re.compile(
     r"|var/lib/systemd/(?:random-seed|catalog/database)|var/lib/(?:rpm|dnf|yum)/.+|var/lib/(?:dnf|yum))\Z"
 )
 """Bookkeeping of who installed: locks, backups, histories; the rpm database is put in by itself."""
-_UNOWNED_OUT = re.compile(r"(?:(?:var/cache|var/log|var/tmp|run|tmp|dev|proc|sys)/.+|(?:.+/)?__pycache__(?:/.*)?)\Z")
-"""Caches, logs and bytecode that are of no package, and so of no known time."""
+_UNOWNED_OUT = re.compile(
+    r"(?:(?:var/cache|var/log|var/tmp|run|tmp|dev|proc|sys)/.+|etc/dnf(?:/.*)?|(?:.+/)?__pycache__(?:/.*)?)\Z"
+)
+"""Caches, logs, bytecode of an unknown time, and what dnf makes for itself, as far as no package owns it."""
 _EMPTIED = frozenset({"etc/machine-id"})
 _SHADOW = "etc/shadow"
 
@@ -76,16 +78,24 @@ def layer_of(plan: Plan) -> dict[str, str]:
     return found
 
 
-def owners(packages: Iterable[InstalledPackage], layers: Mapping[str, str]) -> dict[str, tuple[int, str, int]]:
-    """Return of each path that a package owns its layer's number, the package and its time; the lowest layer counts.
+class Owner(NamedTuple):
+    """Who owns a path: the number of the layer, the package (NVRA), and the time that it says, in epoch seconds."""
+
+    layer: int
+    package: str
+    time: int
+
+
+def owners(packages: Iterable[InstalledPackage], layers: Mapping[str, str]) -> dict[str, Owner]:
+    """Return of each path that a package owns by whom it counts: the lowest layer, there the first by name.
 
     Paths are absolute and as packages spell them.
     """
-    found: dict[str, tuple[int, str, int]] = {}
+    found: dict[str, Owner] = {}
     for package in packages:
         number = LAYERS.index(layers.get(package.name, OS))
         for path, time in package.files.items():
-            one = (number, package.nvra, time)
+            one = Owner(number, package.nvra, time)
             if path not in found or one < found[path]:
                 found[path] = one
     return found

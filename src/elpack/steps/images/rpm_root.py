@@ -20,23 +20,19 @@ from elpack.builders.roots import live_copy
 from elpack.errors import ImageError, InstallError, Problem
 from elpack.images.model import Images, Layer
 from elpack.images.root import (
-    DATABASE,
     FIRST_PARTY,
     LAYERS,
     OS,
     THIRD_PARTY,
     accounts,
-    content,
-    is_rewritten,
     layer_of,
     left_out,
-    mode_of,
-    owners,
     seconds,
 )
 from elpack.manifest import digest_of
 from elpack.steps.exchange import link_or_copy
-from elpack.steps.images.database import export_database, import_database
+from elpack.steps.images.database import export_database
+from elpack.steps.images.members import database, members, owned_paths, walk, with_parents
 from elpack.steps.images.tars import Member, write_layer
 from elpack.steps.install import must_be_ours
 from elpack.store.lock import locked
@@ -232,44 +228,42 @@ def _install(making: _Making, root: Path) -> tuple[InstalledPackage, ...]:
 
 
 def _lower_layers(making: _Making, root: Path, packages: tuple[InstalledPackage, ...], into: Path) -> tuple[Layer, ...]:
-    owned = _owned(making, root, packages)
+    owned = owned_paths(root, packages, layer_of(making.plan))
     split: dict[str, dict[str, Member]] = {OS: {}, THIRD_PARTY: {}}
-    for member in _members(root, owned, making.when):
-        if member.path in owned and (layer := LAYERS[owned[member.path][0]]) in split:
-            split[layer][member.path] = member
+    for one in members(root, owned, making.when):
+        if one.path in owned and (layer := LAYERS[owned[one.path].layer]) in split:
+            split[layer][one.path] = one
     known: set[str] = set()
     layers = []
     for name in (OS, THIRD_PARTY):
         making.progress(f"layer {name}")
-        members = _with_parents(root, split[name], known)
-        known |= members.keys()
-        layers.append(write_layer(name, members.values(), into))
+        found = with_parents(root, split[name], known)
+        known |= found.keys()
+        layers.append(write_layer(name, found.values(), into))
     return tuple(layers)
 
 
-def _last_layer(
-    making: _Making, below: Path, root: Path, packages: tuple[InstalledPackage, ...], into: Path
-) -> Layer:
+def _last_layer(making: _Making, below: Path, root: Path, packages: tuple[InstalledPackage, ...], into: Path) -> Layer:
     """Return the layer of what the lower ones have not, or have otherwise."""
     making.progress(f"layer {FIRST_PARTY}")
-    owned = _owned(making, root, packages)
-    lower = {
-        path: (number, info)
-        for path, info in _walk(below)
-        if (number := owned.get(path, (len(LAYERS), "", 0))[0]) < LAYERS.index(FIRST_PARTY)
-    }
-    members: dict[str, Member] = {}
-    for member in _members(root, owned, making.when):
-        before = lower.pop(member.path, None)
-        if before is None or _changed(before[1], root / member.path):
-            members[member.path] = member
-    gone = sorted(path for path in lower if not left_out(path, owned=path in owned))
+    ours = layer_of(making.plan)
+    owned = owned_paths(root, packages, ours)
+    last = LAYERS.index(FIRST_PARTY)
+    lower = {path: info for path, info in walk(below) if path in owned and owned[path].layer < last}
+    found: dict[str, Member] = {}
+    for one in members(root, owned, making.when):
+        before = lower.pop(one.path, None)
+        if before is None or _changed(before, root / one.path):
+            found[one.path] = one
+    gone = sorted(path for path in lower if not left_out(path, owned=True))
     if gone:
         why = "what is in a lower layer cannot be taken away"
         raise ImageError(*(Problem("the application's packages removed it", f"/{path}", why) for path in gone))
-    members |= {one.path: one for one in _database(making, packages)}
-    members |= {one.path: one for one in _data(making, root)}
-    return write_layer(FIRST_PARTY, members.values(), into)
+    signed = [one.nvra for one in packages if one.name not in ours]
+    added = database(packages, making.when, signed, making.work, making.runner)
+    found |= {one.path: one for one in added if one.path not in owned}
+    found |= {one.path: one for one in _data(making, root)}
+    return write_layer(FIRST_PARTY, found.values(), into)
 
 
 def _changed(before: os.stat_result, path: Path) -> bool:
@@ -279,15 +273,6 @@ def _changed(before: os.stat_result, path: Path) -> bool:
     return not stat.S_ISDIR(now.st_mode) and (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
 
 
-def _database(making: _Making, packages: tuple[InstalledPackage, ...]) -> Iterator[Member]:
-    ours = layer_of(making.plan)
-    signed = [one.nvra for one in packages if one.name not in ours]
-    database = import_database(packages, making.when, signed, making.work, making.runner)
-    for path in (Path("var"), Path("var/lib"), Path(DATABASE)):
-        yield Member(str(path), stat.S_IFDIR | 0o755, making.when)
-    yield Member(f"{DATABASE}/rpmdb.sqlite", stat.S_IFREG | 0o644, making.when, content=database)
-
-
 def _data(making: _Making, root: Path) -> Iterator[Member]:
     """Yield the folder for data with its parents, as far as the root has none."""
     images, place = making.images, Path(making.images.data.lstrip("/"))
@@ -295,66 +280,6 @@ def _data(making: _Making, root: Path) -> Iterator[Member]:
         if parent != Path() and not (root / parent).exists():
             yield Member(str(parent), stat.S_IFDIR | 0o755, making.when)
     yield Member(str(place), stat.S_IFDIR | 0o750, making.when, images.user, images.user)
-
-
-def _owned(making: _Making, root: Path, packages: tuple[InstalledPackage, ...]) -> dict[str, tuple[int, str, int]]:
-    """Return who owns what, by the path that it really has: packages spell some through links such as /lib64."""
-    real: dict[str, str] = {}
-    found: dict[str, tuple[int, str, int]] = {}
-    for spelt, one in owners(packages, layer_of(making.plan)).items():
-        parent, _, name = spelt.rpartition("/")
-        if parent not in real:
-            place = os.path.realpath(f"{root}{parent}")
-            real[parent] = os.path.relpath(place, root) if Path(place).is_relative_to(root) else parent.lstrip("/")
-        path = os.path.normpath(f"{real[parent]}/{name}") if parent else name
-        if path not in found or one < found[path]:
-            found[path] = one
-    return found
-
-
-def _members(root: Path, owned: Mapping[str, tuple[int, str, int]], when: int) -> Iterator[Member]:
-    """Yield all of a root that goes into an image. What no package owns has the release's time."""
-    for path, info in _walk(root):
-        if left_out(path, owned=path in owned):
-            continue
-        yield _member(root, path, info, owned[path][2] if path in owned else when, when)
-
-
-def _member(root: Path, path: str, info: os.stat_result, mtime: int, when: int) -> Member:
-    source, mode = root / path, info.st_mode
-    if stat.S_ISLNK(mode):
-        return Member(path, mode, mtime, info.st_uid, info.st_gid, link=str(source.readlink()))
-    if not stat.S_ISREG(mode):
-        return Member(path, mode, mtime, info.st_uid, info.st_gid)
-    mode = stat.S_IFREG | mode_of(mode)
-    if is_rewritten(path):
-        return Member(path, mode, mtime, info.st_uid, info.st_gid, content=content(path, source.read_bytes(), when))
-    same = (info.st_dev, info.st_ino) if info.st_nlink > 1 else None
-    return Member(path, mode, mtime, info.st_uid, info.st_gid, source=source, same=same)
-
-
-def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield everything below a root, by path relative to it."""
-    waiting = [""]
-    while waiting:
-        inside = waiting.pop()
-        with os.scandir(root / inside) as entries:
-            for entry in entries:
-                path = f"{inside}/{entry.name}" if inside else entry.name
-                yield path, entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(path)
-
-
-def _with_parents(root: Path, members: Mapping[str, Member], known: set[str]) -> dict[str, Member]:
-    """Return the members and the folders that they lie in, as far as no layer below has these."""
-    found = dict(members)
-    for path in members:
-        for parent in Path(path).parents:
-            if (name := str(parent)) != "." and name not in found and name not in known:
-                # a layer above says what it is like; its time is not to change this one
-                found[name] = _member(root, name, (root / name).lstat(), 0, 0)
-    return found
 
 
 def _placed(layer: Layer, into: Path) -> Layer:
