@@ -1,90 +1,73 @@
-"""The images of a delivery: their archives as they are, and a signature for each manifest in them."""
+"""The images of a delivery: their archives as they are, what describes them, and a signature of each manifest."""
 
 from __future__ import annotations
 
 import base64
-import re
-import tarfile
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from elpack.errors import ImageError, Problem
 from elpack.images.model import Images
-from elpack.images.oci import OciDigest
 from elpack.sigstore import simple_signing
 from elpack.steps.airgap.archive import member, text_member
+from elpack.steps.images.archive import Archive
 from elpack.steps.images.image_keys import image_key
-from elpack.strict import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from elpack.config import Release
+    from elpack.sigstore import SigningKey
     from elpack.steps.airgap.archive import Member
     from elpack.workspace import Workspace
 
-_SUFFIX = ".oci.tar"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_LARGEST = 4 << 20
-_LISTS = ("application/vnd.oci.image.index.v1+json",)
+FOLDER = "images"
+SUFFIX = ".oci.tar"
 
 
-def image_members(results: Path, release: Release, workspace: Workspace) -> tuple[dict[str, Member], int, str]:
-    """Return what lies in ``images/``, how many images that are, and the fingerprint of the key that signed them.
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The images of a delivery: its files below ``images/``, their number, and the fingerprint of their key."""
+
+    members: Mapping[str, Member] = field(default_factory=dict)
+    count: int = 0
+    fingerprint: str = ""
+
+
+def carried_images(results: Path, release: Release, workspace: Workspace) -> Carried:
+    """Return the images that lie with some results, each signed as it is for a registry.
 
     Raises `ImageError` for an archive that is none, `SigningError` when the key cannot be used.
     """
-    archives = sorted((results / "images").glob(f"*{_SUFFIX}"))
+    archives = sorted((results / FOLDER).glob(f"*{SUFFIX}"))
     if not archives:
-        return {}, 0, ""
-    images = release.images or Images()
-    key = image_key(workspace, images)
-    members = {"images/key.pub": text_member(key.public.pem.decode())}
+        return Carried()
+    key = image_key(workspace, release.images or Images())
+    members = {str(path.relative_to(results)): member(path) for path in sorted((results / FOLDER).iterdir())}
+    members[f"{FOLDER}/key.pub"] = text_member(key.public.pem.decode())
+    lines = []
     for path in archives:
-        members[f"images/{path.name}"] = member(path)
-        reference = f"{repository_of(release)}:{_tag(path, release)}"
-        for digest in _digests(path):
-            payload, name = simple_signing(reference, digest), f"images/signatures/{digest.partition(':')[2]}"
-            members[f"{name}.json"] = text_member(payload.decode())
-            members[f"{name}.sig"] = text_member(base64.b64encode(key.sign(payload)).decode() + "\n")
-    return members, len(archives), key.public.fingerprint
+        archive, reference = Archive(path), _reference(path, release)
+        lines.append(f"{path.name} {reference} {archive.digest}\n")
+        members |= dict(_signatures(archive, reference, key))
+    members[f"{FOLDER}/LIST"] = text_member("".join(lines))
+    return Carried(members, len(archives), key.public.fingerprint)
 
 
-def repository_of(release: Release) -> str:
-    """Return the repository that signatures name: where images are pushed, else one of no registry."""
-    named = release.images.repository if release.images else ""
-    return named or f"localhost/{release.name}"
-
-
-def _tag(path: Path, release: Release) -> str:
-    prefix = f"{release.application.rpm}-"
-    name = path.name.removesuffix(_SUFFIX)
+def _reference(path: Path, release: Release) -> str:
+    """Return the name with tag that signatures give an image: where it is pushed, else one of no registry."""
+    prefix, name = f"{release.application.rpm}-", path.name.removesuffix(SUFFIX)
     if not name.startswith(prefix):
         raise ImageError(Problem(f"its name does not begin with {prefix}", str(path), fix="elpack image build"))
-    return name.removeprefix(prefix)
+    repository = release.images.repository if release.images else ""
+    return f"{repository or f'localhost/{release.name}'}:{name.removeprefix(prefix)}"
 
 
-def _digests(path: Path) -> list[OciDigest]:
-    """Return the digests of all that a policy may ask a signature of: indexes and manifests."""
-    try:
-        with tarfile.open(path, "r:") as archive:
-            return sorted({*_named(archive, "index.json")})
-    except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"it is no OCI archive: {type(error).__name__}: {error}"
-        raise ImageError(Problem(what, str(path), fix="elpack image build")) from error
-
-
-def _named(archive: tarfile.TarFile, name: str) -> Iterator[OciDigest]:
-    for entry in _document(archive, name)["manifests"]:
-        if not _DIGEST.match(digest := str(entry["digest"])):
-            raise ValueError(f"{digest!r:.100} is no digest")
-        yield OciDigest(digest)
-        if entry["mediaType"] in _LISTS:
-            yield from _named(archive, f"blobs/{digest.replace(':', '/')}")
-
-
-def _document(archive: tarfile.TarFile, name: str) -> Any:
-    file = archive.extractfile(name)
-    if file is None:
-        raise ValueError(f"{name} is no file")
-    return json_value(file.read(_LARGEST))
+def _signatures(archive: Archive, reference: str, key: SigningKey) -> Iterator[tuple[str, Member]]:
+    """Yield, for all that a policy may ask a signature of, what was signed and the signature, by their paths."""
+    for digest in (archive.digest, *(image.descriptor.digest for image in archive.images)):
+        payload = simple_signing(reference, digest)
+        stem = f"{FOLDER}/signatures/{digest.removeprefix('sha256:')}"
+        yield f"{stem}.json", text_member(payload.decode())
+        yield f"{stem}.sig", text_member(base64.b64encode(key.sign(payload)).decode() + "\n")

@@ -15,7 +15,7 @@ from elpack.manifest import MANIFEST, read_manifest
 from elpack.model import Layout
 from elpack.steps.airgap.archive import member, text_member, write_archive
 from elpack.steps.airgap.base import base_packages
-from elpack.steps.airgap.images import image_members
+from elpack.steps.airgap.images import carried_images
 from elpack.steps.alone import alone
 from elpack.steps.sign import RememberingSigner, signer
 from elpack.steps.verify import verify
@@ -129,10 +129,9 @@ class _Making:
             standin=manifest.standin,
             base=self.wish.with_base,
         )
-        members = self._results(delivery)
-        images, count, key = image_members(self.folder, self.release, self.workspace)
-        members |= images
-        delivery = replace(delivery, image_key=key)
+        images = carried_images(self.folder, self.release, self.workspace)
+        delivery = replace(delivery, image_key=images.fingerprint)
+        members = self._results(delivery) | dict(images.members)
         base: dict[str, Member] = {}
         if self.wish.with_base:
             base = base_packages(
@@ -151,7 +150,7 @@ class _Making:
         beside = self.workspace.dist / delivery.fingerprints
         beside.write_text(text)
         got = sum(name.endswith(".rpm") for name in base)
-        return Made(archive, beside, text, archive.stat().st_size, len(paths), count, got)
+        return Made(archive, beside, text, archive.stat().st_size, len(paths), images.count, got)
 
     def _label(self) -> str:
         name, layout = self.manifest.release, self.manifest.layout
