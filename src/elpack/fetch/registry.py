@@ -28,7 +28,7 @@ _OCI, _DOCKER = "application/vnd.oci.image", "application/vnd.docker.distributio
 _MANIFESTS = ", ".join(
     (f"{_OCI}.index.v1+json", f"{_OCI}.manifest.v1+json", f"{_DOCKER}.list.v2+json", f"{_DOCKER}.v2+json")
 )
-_NAME = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9._-]+)+")
+_NAME = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9][a-z0-9._-]*)+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NO_REFERRERS = (400, 404, 405)
 _OK, _CREATED, _ACCEPTED, _MISSING = 200, 201, 202, 404

@@ -35,9 +35,9 @@ def keys_table(
     use = "snapshots" if signing.key is None else "--unsigned, to install"
     _add(table, use, throwaway.fingerprint, throwaway, "THROWAWAY")
     if of_images:
-        fingerprint = f"sha256:{of_images.fingerprint}" if of_images.fingerprint else ""
-        kind = "ECDSA P-256" if fingerprint else ""
-        table.add_row("images", fingerprint, kind, "never", of_images.state, escape(of_images.path))
+        digest = f"sha256:{of_images.fingerprint}" if of_images.fingerprint else ""
+        kind = "ECDSA P-256" if digest else ""
+        table.add_row("images", digest, kind, "never", of_images.state, escape(of_images.path))
     return table
 
 
