@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack import strict
-from elpack.archives import sdist_member
+from elpack.archives import sdist_members
 from elpack.errors import ImageError, LockError, Problem
 from elpack.freshness import check_fresh
 from elpack.model import Layout, Policy
@@ -91,7 +91,8 @@ def _project(session: Session) -> tuple[bytes, bytes]:
         where = str(tree)
     else:
         path = sources.paths[sources.local[application.name].sha256]
-        pyproject, lock = sdist_member(path, "pyproject.toml"), sdist_member(path, application.lock)
+        members = sdist_members(path, ("pyproject.toml", application.lock))
+        pyproject, lock = members["pyproject.toml"], members[application.lock]
         where = path.name
     if sources.lock is None or hashlib.sha256(lock).hexdigest() != sources.lock.sha256:
         what = "the lock was changed while it was being used"

@@ -28,7 +28,6 @@ from elpack.images import uv
 from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
 from elpack.model import Policy, Sha256
-from elpack.plan.keys import root_nodes
 from elpack.plan.model import Role
 from elpack.run import Command
 
@@ -221,13 +220,18 @@ def wheels_of(
 def _requirements(package: Package, session: Session) -> Mapping[NormalizedName, Choice]:
     """Return what the build root of a package holds for its backend, from the build lock."""
     nodes = session.plan.by_node()
-    inside = (nodes[node] for node in root_nodes(session.plan)[package.node])
-    chosen = session.gathered.inputs.chosen_build
-    return {one.dist: chosen[one.dist] for one in inside if one.role is Role.BUILDROOT}
+    queue = list(package.waits_for)
+    inside: dict[NormalizedName, Choice] = {}
+    while queue:
+        one = nodes[queue.pop()]
+        if one.role is Role.BUILDROOT and one.dist not in inside:
+            inside[one.dist] = session.gathered.inputs.chosen_build[one.dist]
+            queue += one.needs
+    return inside
 
 
 def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -> None:
-    """Let the backend build a wheel, as %pyproject_wheel does, where it sees its source, what it requires, and Python."""
+    """Let the backend build a wheel, as %pyproject_wheel does, where it sees its source and its requirements."""
     choices, paths = _requirements(package, session), session.gathered.paths
     requirements = [paths[choice.file.sha256] for choice in choices.values() if choice.file]
     log = session.output / "logs" / "images" / f"wheel-{package.dist}.log"
