@@ -12,8 +12,9 @@ from elpack.fetch.credentials import Credentials, User, auth_files, credentials_
 from elpack.run import Command, Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from elpack.run import Runner
 
 SECRET = "s3cret-in-no-text"  # noqa: S105 - of nobody
 NAME = "registry.example.org:5000/shop/app"
@@ -23,7 +24,7 @@ def nobody(command: Command) -> Completed:
     raise AssertionError(command)
 
 
-def helper(stdout: str, code: int = 0) -> Callable[[Command], Completed]:
+def helper(stdout: str, code: int = 0) -> Runner:
     def run(command: Command) -> Completed:
         assert command.argv == ("docker-credential-chain", "get")
         assert command.input == "registry.example.org:5000\n"
@@ -36,7 +37,7 @@ def entry(user: str) -> dict[str, str]:
     return {"auth": base64.b64encode(f"{user}:{SECRET}".encode()).decode()}
 
 
-def user_with(home: Path, document: object, runner: Callable[[Command], Completed] = nobody) -> User:
+def user_with(home: Path, document: object, runner: Runner = nobody) -> User:
     path = home / "auth.json"
     path.write_text(document if isinstance(document, str) else json.dumps(document))
     return User({"REGISTRY_AUTH_FILE": str(path)}, home, runner)
@@ -114,9 +115,7 @@ def test_a_helper_that_is_missing_is_told(tmp_path: Path) -> None:
         (json.dumps({"auths": {NAME: entry("me")}}) + " " * (1 << 20), nobody),
     ],
 )
-def test_what_cannot_be_used_is_told_without_what_it_holds(
-    tmp_path: Path, document: str, runner: Callable[[Command], Completed]
-) -> None:
+def test_what_cannot_be_used_is_told_without_what_it_holds(tmp_path: Path, document: str, runner: Runner) -> None:
     with pytest.raises(RegistryError) as caught:
         credentials_for(NAME, user_with(tmp_path, document, runner))
     assert SECRET not in str(caught.value)
