@@ -174,7 +174,7 @@ def _handover(session: Session) -> Handover:
 
 def _install(session: Session, say: Callable[[str], None]) -> None:
     passed = session.output / "logs" / "passed.json"
-    repository = _signed_repository(session)
+    repository = signed_repository(session)
     key = install_key(
         session.project.release, session.layout, session.base.digest, folder_of(repository), session.workspace
     )
@@ -197,7 +197,7 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
     say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
 
 
-def _signed_repository(session: Session) -> Repository:
+def signed_repository(session: Session) -> Repository:
     """Return the repository to install from. dnf checks its packages and its metadata, as it does at customers'.
 
     Of one that is handed over unsigned a copy is made, signed by the throwaway key.

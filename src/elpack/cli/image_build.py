@@ -55,7 +55,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make the images of the application, after building what is missing of its RPMs and their repository."""
-    from elpack.pipeline import Step, carry_out
+    from elpack.pipeline import Step, carry_out, signed_repository
     from elpack.report.images import built_json, built_lines
     from elpack.steps.images.build import build_images
 
@@ -75,7 +75,9 @@ def build(
     step = Step(
         "images",
         "Make images",
-        lambda session, say: made.extend(build_images(session, flavour or (), mode, say)),
+        lambda session, say: made.extend(
+            build_images(session, flavour or (), mode, say, repository=lambda: signed_repository(session))
+        ),
         root=True,
     )
     carry_out(session, "repository", then=step)

@@ -98,7 +98,7 @@ def about_images(release: Release, plan: Plan) -> About:
     )
 
 
-def annotations(about: About, *, base: str = "", digest: str = "") -> dict[str, str]:
+def oci_annotations(about: About, *, base: str = "", digest: str = "") -> dict[str, str]:
     """Return the annotations of an image; base: the name of the image that it starts from, digest: of that."""
     said = {
         "title": about.title,
@@ -118,7 +118,7 @@ def annotations(about: About, *, base: str = "", digest: str = "") -> dict[str, 
 
 def labels(about: About, health: tuple[str, ...], *, base: str = "", digest: str = "") -> dict[str, str]:
     """Return the labels of an image: its annotations, the health command, and whether it is made of the stand-in."""
-    found = annotations(about, base=base, digest=digest)
+    found = oci_annotations(about, base=base, digest=digest)
     if health:
         found[HEALTH] = json.dumps(health)
     if about.standin:

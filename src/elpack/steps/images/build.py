@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from elpack.engine import engine
+from elpack.errors import ImageError
+from elpack.images.containerfile import containerfile
+from elpack.manifest import read_manifest
+from elpack.steps.describe import signed_provenance
+from elpack.steps.images.archive import Archive
+from elpack.steps.images.files import refuse_layout
+from elpack.steps.images.handover import add_images
+from elpack.steps.images.keys import image_key, made_before, remember
+from elpack.steps.images.make import Order, make
+from elpack.steps.images.recipe import base_definition, committed_base, flavours_of, images_of, recipe_of
+from elpack.steps.images.subjects import SUFFIX
+from elpack.steps.sign import RememberingSigner
+from elpack.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from elpack.builders import Repository
+    from elpack.engine import Engine
     from elpack.images.model import Flavour, Mode
     from elpack.images.oci import OciDigest
     from elpack.session import Session
-
-FOLDER = "images"
-"""The folder of images in a folder of results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +54,96 @@ class BuiltImage:
     cached: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    order: Order
+    files: list[Path]
+    seconds: float
+    cached: bool
+
+
 def build_images(
-    session: Session, flavours: Sequence[Flavour], mode: Mode | None, say: Callable[[str], None]
+    session: Session,
+    flavours: Sequence[Flavour],
+    mode: Mode | None,
+    say: Callable[[str], None],
+    *,
+    repository: Callable[[], Repository],
 ) -> tuple[BuiltImage, ...]:
     """Make images and put them into the session's folder of results; empty and None: what the release says.
 
-    The pipeline went up to its step `repository`. An image whose inputs did not change is not made again. Raises
-    `ImageError`, `EngineError`, `RegistryError` for a base that cannot be had, and what layers raise.
+    The pipeline went up to its step `repository`; `repository` gives what it made, signed. An image whose inputs did
+    not change is not made again. Raises `ImageError`, `EngineError`, `RegistryError` for a base that cannot be had,
+    and what layers raise.
     """
-    raise NotImplementedError
+    refuse_layout(session)
+    orders = _orders(session, flavours, mode or images_of(session).mode, repository)
+    made = _all_made(orders, say)
+    files = {path.name: path for one in made for path in one.files}
+    with Store(session.workspace.store) as store:
+        seal = None
+        if session.signer:
+            seal = RememberingSigner(session.signer, store, session.workspace.work / "signing")
+            for path in [path for path in files.values() if path.name.endswith(".intoto.json")]:
+                envelope = signed_provenance(path, seal, session.signer.key.fingerprint)
+                files[envelope.name] = envelope
+        add_images(session.workspace.dist, session.output, files, seal)
+    again = sum(not one.cached for one in made)
+    say(f"{again} made, {len(made) - again} had been made before" if again else f"nothing to do: all {len(made)} there")
+    return tuple(_told(one, session) for one in made)
+
+
+def _orders(
+    session: Session, flavours: Sequence[Flavour], mode: Mode, repository: Callable[[], Repository]
+) -> list[Order]:
+    recipe = recipe_of(session, base_definition(session).python)
+    home = session.workspace.work / "images" / "made" / f"{session.target.name}-{session.target.arch}"
+    orders = [Order(session, recipe, one, mode, home, repository) for one in flavours_of(session, flavours)]
+    return [Order(session, recipe, one.flavour, mode, home / one.name, repository) for one in orders]
+
+
+def _all_made(orders: Sequence[Order], say: Callable[[str], None]) -> list[_Made]:
+    """Return all images, those that an earlier run made as they are. Without any to make no engine is needed."""
+    session = orders[0].session
+    listed, base = read_manifest(session.output, ImageError), committed_base(session)
+    keys = [image_key(session, containerfile(one.recipe, one.flavour, one.mode, base), listed) for one in orders]
+    found = [made_before(one.folder, key) for one, key in zip(orders, keys, strict=True)]
+    if all(found):
+        return [_Made(one, *before, cached=True) for one, before in zip(orders, found, strict=True) if before]
+    made = []
+    with engine(session.workspace, session.runner) as podman:
+        for notice in podman.notices:
+            session.screen.notice(notice)
+        for one, key, before in zip(orders, keys, found, strict=True):
+            made.append(_Made(one, *before, cached=True) if before else _make(one, key, podman, say))
+        podman.prune()
+    return made
+
+
+def _make(order: Order, key: str, podman: Engine, say: Callable[[str], None]) -> _Made:
+    start = time.monotonic()
+    shutil.rmtree(order.folder, ignore_errors=True)
+    order.folder.mkdir(parents=True)
+    files = make(order, podman, say)
+    seconds = time.monotonic() - start
+    remember(order.folder, key, files, seconds)
+    return _Made(order, files, seconds, cached=False)
+
+
+def _told(made: _Made, session: Session) -> BuiltImage:
+    order = made.order
+    path = session.output / "images" / f"{order.stem}{SUFFIX}"
+    archive = Archive(path)
+    image = archive.images[0].descriptor
+    return BuiltImage(
+        flavour=order.flavour,
+        mode=order.mode,
+        tag=order.recipe.about.tag(order.flavour),
+        archive=path,
+        index=archive.digest,
+        manifest=image.digest,
+        platform=str(image.platform),
+        size=path.stat().st_size,
+        seconds=made.seconds,
+        cached=made.cached,
+    )

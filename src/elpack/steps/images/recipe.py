@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from elpack.errors import ImageError, Problem
 from elpack.images.annotations import about_images
 from elpack.images.bases import LOCK, base_for, read_pins
-from elpack.images.containerfile import From, Recipe
-from elpack.images.stage import stage_commands
+from elpack.images.containerfile import CONTEXT, From, Recipe
+from elpack.steps.images.uv_tree import stage_commands
 from elpack.steps.texts import own_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def recipe_of(session: Session, python: str) -> Recipe:
         entry=exposed[0] if exposed else about.name,
         prefix=release.prefix,
         places=plan.places(),
-        stage=stage_commands(release, plan, python),
+        stage=stage_commands(session, python=python, context=CONTEXT),
     )
 
 

@@ -1,0 +1,54 @@
+"""Tells whether an image has to be made: the digest of all that goes into it, and what an earlier run left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from elpack import __version__
+from elpack.listed import PACKAGES
+from elpack.manifest import digest_of, effective, write_json
+from elpack.strict import json_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from elpack.listed import Manifest
+    from elpack.session import Session
+
+_FORMAT = 1
+"""Raised when an image, or what describes it, would be another one for the same input."""
+_RECORD = "made.json"
+_ELSEWHERE = frozenset({"smoke", "publish", "signing", "promises", "builds"})
+"""Tables of the release file that are nothing to an image."""
+
+
+def image_key(session: Session, text: str, listed: Manifest) -> str:
+    """Return the digest of all that makes an image: its Containerfile, the release, the plan, and the packages' files.
+
+    listed: the manifest of the results that the image will belong to.
+    """
+    settings = {key: value for key, value in effective(session.project.release).items() if key not in _ELSEWHERE}
+    sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
+    packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
+    whole = [_FORMAT, __version__, text, settings, session.base.digest, listed.fingerprint, sources, packages]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def remember(folder: Path, key: str, files: Iterable[Path], seconds: float) -> None:
+    """Note that the files of a folder are those of a key, and how long they took."""
+    listed = {path.name: digest_of(path) for path in files}
+    write_json(folder / _RECORD, {"key": key, "files": listed, "seconds": seconds})
+
+
+def made_before(folder: Path, key: str) -> tuple[list[Path], float] | None:
+    """Return the files of a key and the seconds that they took, None where they are not all there as they were."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        record = json_value((folder / _RECORD).read_bytes())
+        files = {folder / name: digest for name, digest in record["files"].items()}
+        if record["key"] == key and all(digest_of(path) == digest for path, digest in files.items()):
+            return list(files), float(record["seconds"])
+    return None

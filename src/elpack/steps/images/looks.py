@@ -1,0 +1,129 @@
+"""Looks at finished images: into each layer once, and at the RPM database that says what is in them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from elpack.atomic import write_text
+from elpack.errors import ImageError, Problem
+from elpack.images.content import Findings
+from elpack.run import Command
+from elpack.sbom import OsPackage
+from elpack.strict import json_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from elpack.images.oci import Descriptor
+    from elpack.run import Runner
+    from elpack.steps.images.archive import Archive, Image
+
+_DATABASES = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
+_FORM = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n"
+_FIELDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is looked for: tools that are meant to be there, paths that nothing may hold, how many layers are ours.
+
+    seen: the file that remembers which layers were right, and what their databases said.
+    """
+
+    own: frozenset[str]
+    builder: tuple[bytes, ...]
+    layers: int
+    seen: Path
+    runner: Runner
+
+
+def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]:
+    """Return what the newest RPM database in an image names, if there is one.
+
+    Raises `ImageError` with all that our layers hold and should not. What was right once is not looked at again.
+    """
+    seen = _read(look.seen)
+    layers = image.blobs[1:]
+    packages: tuple[OsPackage, ...] = ()
+    problems: list[Problem] = []
+    for number, layer in enumerate(layers):
+        ours = number >= len(layers) - look.layers
+        key = f"{layer.digest} {ours} {sorted(look.own)}"
+        if key not in seen:
+            found, wrong = _look(archive, layer, look, ours=ours)
+            problems += wrong
+            seen[key] = [[one.name, one.evr, one.arch] for one in found]
+        packages = tuple(OsPackage(*one) for one in seen[key]) or packages
+    if problems:
+        raise ImageError(*problems)
+    write_text(look.seen, json.dumps(seen))
+    return packages
+
+
+def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tuple[list[OsPackage], list[Problem]]:
+    findings = Findings(look.own, look.builder)
+    with tempfile.TemporaryDirectory(prefix="elpack-rpmdb-") as scratch:
+        database = Path(scratch)
+        for path, mtime, file in _files(archive, layer):
+            if path.startswith(_DATABASES):
+                (database / path.rpartition("/")[2]).write_bytes(file.read())
+            elif ours:
+                findings.look(path, mtime, file.read())
+        return _query(database, look.runner), findings.all()
+
+
+def _files(archive: Archive, layer: Descriptor) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield the regular files of a layer: path without a slash in front, time, and content."""
+    blob = io.BufferedReader(_Pieces(archive.pieces(layer)))
+    try:
+        with gzip.open(blob) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+            for member in tar:
+                if member.isreg() and (file := tar.extractfile(member)):
+                    yield member.name.removeprefix("./").strip("/"), int(member.mtime), file
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ImageError(Problem(f"a layer cannot be read: {error}", layer.digest)) from error
+
+
+def _query(database: Path, runner: Runner) -> list[OsPackage]:
+    if not any(database.iterdir()):
+        return []
+    # a database that nobody may write to has no log of its own; a copy may have one
+    command = ("rpm", "--dbpath", str(database), "--query", "--all", "--queryformat", _FORM)
+    rows = [line.split("\t") for line in runner(Command(command)).check().stdout.splitlines()]
+    return sorted(
+        OsPackage(name, evr if epoch == "0" else f"{epoch}:{evr}", arch)
+        for name, epoch, evr, arch in (row for row in rows if len(row) == _FIELDS)
+        if name != "gpg-pubkey"
+    )
+
+
+def _read(path: Path) -> dict[str, list[list[str]]]:
+    try:
+        found = json_value(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return dict(found) if isinstance(found, dict) else {}
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of bytes as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
