@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+import pickle
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.airgap.delivered import TOOLS, Delivered, Said, Shop, new_shop, said
+from tests.contract.airgap.delivered import TOOLS, Delivered, Shop, new_shop, said
+from tests.contract.airgap.host import Host
 from tests.contract.customer import flip
 from tests.contract.images.newer import Customer, newer_tools
 
@@ -19,56 +19,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
-ALONE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c")
-# a process namespace, so that no agent that dnf has started outlives the test
-SCRIPT = 'mount -t proc proc /proc; ip -o link; exec "$@"'
 SKOPEO = """\
 #!{python}
-import sys
-from pathlib import Path
-sys.path[:0] = {path}
-from tests.contract.images.newer import Customer, Newer
-customer = object.__new__(Customer)
-customer._newer, customer._folder, customer._shown = Newer(Path({usr!r})), Path({folder!r}), [Path({shown!r})]
-print(customer("skopeo", *sys.argv[1:]))
+import pickle, sys
+sys.path.insert(0, {root!r})
+with open({customer!r}, "rb") as file:
+    print(pickle.load(file)("skopeo", *sys.argv[1:]))
 """
-
-
-@dataclass(frozen=True)
-class Host:
-    """A host without network: a root that dnf fills, and where its temporary folders are."""
-
-    work: Path
-
-    @classmethod
-    def new(cls, work: Path) -> Host:
-        for name in ("root", "home", "tmp", "bin"):
-            (work / name).mkdir(parents=True)
-        # Debian's rpm keeps its database in the home folder unless it is told otherwise
-        (work / "home" / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n")
-        return cls(work)
-
-    @property
-    def root(self) -> Path:
-        return self.work / "root"
-
-    def install(self, delivered: Delivered, *arguments: str) -> Said:
-        command = ("sh", str(delivered.folder / "install"), "--root", str(self.root), *arguments, delivered.key)
-        path = f"{self.work / 'bin'}:{os.environ['PATH']}"
-        return said(
-            *(*ALONE, SCRIPT, "sh", *command), HOME=str(self.work / "home"), TMPDIR=str(self.work / "tmp"), PATH=path
-        )
-
-    def installed(self) -> str:
-        """Return the version that was installed, by rpm's database and by the file that it brought; "" for none."""
-        define = ("--define", "_dbpath /var/lib/rpm")
-        found = said("rpm", *define, "--root", str(self.root), "--query", "--queryformat", "%{VERSION}", "shop")
-        data = self.root / "opt" / "shop" / "data"
-        if found.code != 0:
-            assert not data.exists()
-            return ""
-        assert data.read_text().startswith(f"{found.text} of shop ")
-        return found.text
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +110,10 @@ def podman(host: Host, needs: Callable[..., None]) -> Customer:
     """Return Debian 13's podman and skopeo, which judge signatures; the host calls that skopeo."""
     newer = newer_tools(needs)
     customer = Customer(newer, host.work / "podman", shown=(host.work / "tmp",))
-    script = host.work / "bin" / "skopeo"
-    values = {"usr": str(newer.usr), "folder": str(host.work / "podman"), "shown": str(host.work / "tmp")}
+    pickled, script = host.work / "customer", host.work / "bin" / "skopeo"
+    pickled.write_bytes(pickle.dumps(customer))
     root = str(Path(__file__).parents[2])
-    script.write_text(SKOPEO.format(python=sys.executable, path=[root], **values))
+    script.write_text(SKOPEO.format(python=sys.executable, root=root, customer=str(pickled)))
     script.chmod(0o755)
     return customer
 
