@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from elpack.config import parse_release
 from elpack.config.images import image_repository, read_images
+from elpack.errors import ConfigError
 from elpack.images.model import Flavour, Images, Mode
+from elpack.images.smoke import ImageSmoke
 from elpack.service import Service
 from elpack.tables import parse_toml
 
+ROOT = Path(__file__).parents[2]
 SERVICE = Service("x", "x", "x", ("/x",), kill_signal="SIGINT", start_timeout=180, stop_timeout=45)
 
 
@@ -101,3 +107,39 @@ def test_a_repository_has_its_host(text: str) -> None:
 def test_another_form_is_no_repository(text: str) -> None:
     with pytest.raises(ValueError, match="not of the form"):
         image_repository(text)
+
+
+def test_mounts_and_smoke_are_read() -> None:
+    images, problems = read(
+        """
+        mounts = { "/etc/app/app.conf" = "files/app.conf" }
+        smoke = { steps = ["version"], outside = ["talk"], kept = ["key.pub"] }
+        """
+    )
+    assert problems == []
+    assert images.mounts == {"/etc/app/app.conf": "files/app.conf"}
+    assert images.smoke == ImageSmoke(("version",), ("talk",), ("key.pub",))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('mounts = { "/etc/shadow" = "x" }', "elpack.toml: mounts./etc/shadow: '/etc/shadow' belongs to the system"),
+        ('mounts = { "etc/app" = "x" }', "elpack.toml: mounts.etc/app: 'etc/app' is not a plain absolute path"),
+        ('mounts = { "/etc/app" = "../x" }', "elpack.toml: mounts./etc/app: '../x' is not a plain relative path"),
+        ('smoke = { kept = ["/key"] }', "elpack.toml: smoke.kept: '/key' is not a plain relative path"),
+    ],
+)
+def test_mounts_and_files_that_cannot_be(text: str, problem: str) -> None:
+    (said,) = read(text)[1]
+    assert said.startswith(problem)
+
+
+def test_a_step_that_the_release_lacks_is_told() -> None:
+    text = (ROOT / "elpack.toml").read_text().replace('outside = ["client"]', 'outside = ["start", "absent"]')
+    with pytest.raises(ConfigError) as error:
+        parse_release(text)
+    assert [problem.what for problem in error.value.problems] == [
+        "step 'start' is not one command that runs by itself as the image's own user",
+        "there is no step 'absent'",
+    ]

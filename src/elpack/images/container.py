@@ -151,12 +151,13 @@ def strangers(changes: list[dict[str, Any]], mounted: tuple[str, ...]) -> tuple[
             f"{_KINDS.get(change['Kind'], '?')} {change['Path']}"
             for change in changes
             if not any(_within(change["Path"], place) for place in own)
-            and not (change["Kind"] == 0 and any(_within(place, change["Path"]) for place in own))
+            and not (change["Kind"] != _REMOVED and any(_within(place, change["Path"]) for place in own))
         )
     )
 
 
-_KINDS = {0: "changed", 1: "added", 2: "removed"}
+_REMOVED = 2
+_KINDS = {0: "changed", 1: "added", _REMOVED: "removed"}
 _PODMANS = (
     "/etc/hostname",
     "/etc/hosts",

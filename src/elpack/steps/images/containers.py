@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 OWNER = "io.elpack.smoke"
 """The label of our containers and volumes; its value tells whose they are."""
 PODMAN_ERRORS = (PodmanError, RequestException)
-_PULSE, _LOOK = 0.1, 1.0
+_PULSE = 0.1
+_LONGEST_PAUSE = 1.0
 _LOG_BYTES = 64 << 20
 _SPARE_SECONDS = 60
 _KILLED = 137
@@ -61,10 +62,12 @@ class Running:
 
     def healthy(self, seconds: float) -> None:
         """Ask until podman's own health check says healthy. Raises `StepError` when it says otherwise, or too late."""
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, _PULSE
         while True:
-            self.handle.client.get(f"/containers/{self.handle.id}/healthcheck").raise_for_status(NotFound)
+            answer = self.handle.client.get(f"/containers/{self.handle.id}/healthcheck")
             state = self.state()
+            if not _has_ended(state):  # of one that ended while it was asked, podman says that it cannot be asked
+                answer.raise_for_status(NotFound)
             health = state.get("Health") or state.get("Healthcheck") or {}
             said = (health.get("Log") or [{}])[-1].get("Output", "")
             if health.get("Status") == "healthy":
@@ -75,7 +78,8 @@ class Running:
                 raise StepError(f"is unhealthy: {said}")
             if time.monotonic() > deadline:
                 raise StepError(f"was not healthy within {seconds:.0f} s: {said}")
-            time.sleep(_LOOK)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)  # a look costs what the application needs to start
 
     def stop(self, seconds: int) -> int:
         """Send the image's stop signal, as `podman stop` does, and return the exit code.
@@ -161,7 +165,7 @@ def sweep(client: PodmanClient, owner: str) -> int:
     The caller holds the lock that says that no other run of this owner is at work.
     """
     label = f"{OWNER}={owner}"
-    left = client.containers.list(all=True, filters={"label": [label]})
+    left = client.containers.list(all=True, filters={"label": label})  # podman-py finds nothing by a list
     for container in left:
         with suppress(NotFound):
             container.remove(force=True, v=True)
