@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from elpack.engine.calls import events, streamed
 from elpack.engine.context import CONTAINERFILE, key, parted, runs, sent
+from elpack.engine.layers import load_layers
 from elpack.errors import DiskFullError, EngineError, ImageError, Problem, says_full
 from elpack.images.oci import platform_of
 from elpack.run import tail
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from elpack.engine.context import Parts
     from elpack.engine.engine import Engine
 
 PARTS = "localhost/elpack/part"
@@ -61,12 +63,21 @@ def _parted(engine: Engine, order: Order, log: IO[str]) -> str:
     base = parts.base if parts.base == "scratch" else engine.id_of(parts.base)
     name = f"{PARTS}:{key(parts.first, order.context, parts.tars, base, order.platform, str(order.timestamp))}"
     if not engine.has(name):
-        rest = [path.name for path in order.context.iterdir() if path.name not in parts.tars]
-        engine.tag(_build(engine, order, log, parts.first, rest), name)
+        _first_part(engine, order, log, parts, name)
     else:
         _say(order, log, f"{', '.join(parts.tars)}: as before")
     engine.used.add(name)
     return _build(engine, order, log, parts.second(name), parts.tars)
+
+
+def _first_part(engine: Engine, order: Order, log: IO[str], parts: Parts, name: str) -> None:  # noqa: PLR0917
+    """Make the image of the first tars. Upon nothing they are taken as they are: bytecode hangs on times."""
+    if parts.base == "scratch":
+        _say(order, log, f"{', '.join(parts.tars)}: taken as they are")
+        load_layers(engine, [order.context / tar for tar in parts.tars], name, order.platform, order.timestamp)
+        return
+    rest = [path.name for path in order.context.iterdir() if path.name not in parts.tars]
+    engine.tag(_build(engine, order, log, parts.first, rest), name)
 
 
 def _build(engine: Engine, order: Order, log: IO[str], text: str, without: Any = ()) -> str:

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elpack.images.oci import OciDigest
+from elpack.images.oci import OciDigest, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from elpack.images.model import Layer
 
 _OCI = "application/vnd.oci.image"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +26,19 @@ class Layered:
     documents: Mapping[str, bytes]
 
 
-def layered(layers: Sequence[Layer], name: str, arch: str, when: int, labels: Mapping[str, str]) -> Layered:
+def layered(layers: Sequence[Layer], name: str, platform: str, when: int, labels: Mapping[str, str]) -> Layered:
     """Return the documents of an image with these layers, as they are, lowest first.
 
-    name: what whoever loads it calls it; arch: as RPM spells it; when: its time in seconds since 1970.
+    name: what whoever loads it calls it; platform: ``linux/amd64``; when: its time in seconds since 1970.
     """
+    where = platform_of(platform)
     created = dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     blobs = [(f"{_OCI}.layer.v1.tar", f"sha256:{layer.sha256}", layer.size) for layer in layers]
     config = _json(
         {
             "created": created,
-            "architecture": _ARCHITECTURES[arch],
-            "os": "linux",
+            "architecture": where.architecture,
+            "os": where.os,
             "config": {"Labels": dict(sorted(labels.items()))} if labels else {},
             "rootfs": {"type": "layers", "diff_ids": [digest for _, digest, _ in blobs]},
             "history": [{"created": created, "created_by": f"elpack: layer {layer.name}"} for layer in layers],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import stat
 from dataclasses import asdict, dataclass
@@ -40,6 +39,7 @@ from elpack.tools.dnf import Dnf, folder
 from elpack.tools.rpm import read_headers
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from elpack.builders import Repository
