@@ -37,10 +37,16 @@ _RECIPE = (
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
-    # bash and jq: the documentation's blocks are run as they stand
-    "--include=podman,skopeo,cosign,bash,coreutils,jq",
+    # bash and what follows: the documentation's blocks are run as they stand
+    "--include=podman,skopeo,cosign,bash,coreutils,jq,openssl",
     SUITE,
 )
+STORAGE = """\
+[storage]
+driver = "vfs"
+graphroot = "/var/lib/containers/storage"
+runroot = "/run/containers/storage"
+"""
 _FAILED = "Debian 13's podman cannot be had: the archive does not answer (ELPACK_DEBIAN_MIRROR names another)"
 
 
@@ -84,30 +90,32 @@ def _unpack(place: Path) -> None:
 
 
 class Customer:
-    """A machine with the newer tools. `folder` holds its ``etc``, ``home`` and ``storage``.
+    """A machine with the newer tools. `folder` holds its ``etc``, ``home``, ``srv`` and ``storage`` of images.
 
     shown: folders of ours that it sees at their own paths. It trusts no registry, knows no password, and its policy
     rejects all, until a test says otherwise.
     """
 
     def __init__(self, newer: Newer, folder: Path, shown: Sequence[Path] = ()) -> None:
-        self._newer, self._folder, self._shown = newer, folder, shown
-        for name in ("etc/containers/registries.d", "etc/ssl/certs", "home", "storage"):
+        self._newer, self.folder, self._shown = newer, folder, shown
+        for name in ("etc/containers/registries.d", "etc/ssl/certs", "home", "srv", "storage"):
             (folder / name).mkdir(parents=True)
         self.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
         self.write("etc/group", "root:x:0:\n")
         self.write("etc/hosts", "127.0.0.1 localhost\n")
+        # overlayfs cannot lie on overlayfs, as a CI's container may have it
+        self.write("etc/containers/storage.conf", STORAGE)
         self.write("etc/containers/policy.json", '{"default": [{"type": "reject"}]}\n')
 
     def write(self, path: str, text: str) -> None:
-        """Write a file of its ``etc`` or ``home``."""
-        file = self._folder / path
+        """Write a file of its ``etc``, ``home`` or ``srv``."""
+        file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     def trusts(self, certificate: Path) -> None:
         """Let it trust a registry's certificate authority, as it trusts those of the system."""
-        with (self._folder / "etc/ssl/certs/ca-certificates.crt").open("a") as bundle:
+        with (self.folder / "etc/ssl/certs/ca-certificates.crt").open("a") as bundle:
             bundle.write(certificate.read_text())
 
     def log_in(self, registry: str, user: str, password: str) -> None:
@@ -116,17 +124,16 @@ class Customer:
 
     def forget(self) -> None:
         """Remove all images: a layer that is there is not fetched, so not looked at, again."""
-        shutil.rmtree(self._folder / "storage")
-        (self._folder / "storage").mkdir()
+        shutil.rmtree(self.folder / "storage")
+        (self.folder / "storage").mkdir()
 
     def __call__(self, *argv: object, code: int | None = 0, text: str = "") -> str:
         """Run a command as its root and return all that it says. code: what it must end with."""
-        usr, here = self._newer.usr, self._folder
+        usr, here = self._newer.usr, self.folder
         variables = {
             "PATH": "/usr/sbin:/usr/bin",
             "HOME": "/root",
             "LC_ALL": "C",
-            "STORAGE_DRIVER": "vfs",  # overlayfs cannot lie on overlayfs, as a CI's container has it
             "REGISTRY_AUTH_FILE": "/root/auth.json",
             "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
         }
@@ -137,7 +144,7 @@ class Customer:
             *("--proc", "/proc", "--dev", "/dev", "--ro-bind", "/sys", "/sys"),
             *("--tmpfs", "/tmp", "--tmpfs", "/run", "--dir", "/var/tmp"),
             *("--bind", here / "etc", "/etc", "--bind", here / "home", "/root"),
-            *("--bind", here / "storage", "/var/lib/containers/storage"),
+            *("--bind", here / "srv", "/srv", "--bind", here / "storage", "/var/lib/containers/storage"),
             *(part for path in self._shown for part in ("--bind", path, path)),
             *("--clearenv", *(part for pair in variables.items() for part in ("--setenv", *pair))),
         ]
