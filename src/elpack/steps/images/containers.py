@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from podman.errors import APIError, NotFound, PodmanError
-from requests import RequestException
+from podman.errors import APIError, NotFound
 
+from elpack.engine.calls import PODMAN_ERRORS
 from elpack.images.container import BRIDGE, HOST
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 OWNER = "io.elpack.smoke"
 """The label of our containers and volumes; its value tells whose they are."""
-PODMAN_ERRORS = (PodmanError, RequestException)
 _PULSE = 0.1
 _LONGEST_PAUSE = 1.0
 _LOG_BYTES = 64 << 20
@@ -42,6 +41,7 @@ class StepError(Exception):
 class Running:
     """A container that was started. `asked` is how; its log goes to `log` whenever it is saved."""
 
+    client: PodmanClient
     handle: Handle
     asked: Container
     log: Path
@@ -64,7 +64,7 @@ class Running:
         """Ask until podman's own health check says healthy. Raises `StepError` when it says otherwise, or too late."""
         deadline, pause = time.monotonic() + seconds, _PULSE
         while True:
-            answer = self.handle.client.get(f"/containers/{self.handle.id}/healthcheck")
+            answer = self.client.api.get(f"/containers/{self.handle.id}/healthcheck")
             state = self.state()
             if not _has_ended(state):  # of one that ended while it was asked, podman says that it cannot be asked
                 answer.raise_for_status(NotFound)
@@ -89,7 +89,7 @@ class Running:
         if _has_ended(state := self.state()):
             raise StepError(f"had ended with {state['ExitCode']} before it was stopped")
         path, wait = f"/containers/{self.handle.id}/stop", seconds + _SPARE_SECONDS
-        self.handle.client.post(path, params={"timeout": seconds}, timeout=wait).raise_for_status(NotFound)
+        self.client.api.post(path, params={"timeout": seconds}, timeout=wait).raise_for_status(NotFound)
         code = self.end(_SPARE_SECONDS)
         if code == _KILLED:
             raise StepError(f"did not end within {seconds} s of its stop signal, and was killed")
@@ -105,7 +105,7 @@ class Running:
 
     def processes(self) -> list[dict[str, str]]:
         """Return its processes: the user's number on the host, and the effective capabilities, in podman's words."""
-        answer = self.handle.client.get(
+        answer = self.client.api.get(
             f"/containers/{self.handle.id}/top", params={"ps_args": "user,huser,capeff,capbnd", "stream": "false"}
         )
         answer.raise_for_status(NotFound)
@@ -125,7 +125,8 @@ class Running:
     def save_log(self) -> str:
         """Write what it said so far, as much as is reasonable, and return it."""
         with self.log.open("wb") as file:
-            for chunk in self.handle.logs(stdout=True, stderr=True, stream=True, follow=False):
+            chunks = self.handle.logs(stdout=True, stderr=True, stream=True, follow=False)
+            for chunk in [chunks] if isinstance(chunks, bytes) else chunks:
                 file.write(chunk)
                 if file.tell() > _LOG_BYTES:
                     break
@@ -191,7 +192,7 @@ def _start(client: PodmanClient, image: str, container: Container, log: Path, st
                     raise StepError(f"does not start: {said}") from error
                 continue
             stack.push(attempt.pop_all())
-            return Running(handle, wanted, log)
+            return Running(client, handle, wanted, log)
     raise AssertionError
 
 

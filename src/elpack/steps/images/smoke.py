@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from elpack.engine.calls import PODMAN_ERRORS
 from elpack.errors import EngineError, Problem, SmokeError
 from elpack.images.container import BRIDGE, HOST, Container, health_of, misfits, strangers
 from elpack.images.smoke import image_steps
 from elpack.smoke import WORK
-from elpack.steps.images.containers import OWNER, PODMAN_ERRORS, StepError, started, sweep, volume
+from elpack.steps.images.containers import OWNER, StepError, started, sweep, volume
 from elpack.steps.smoke import StepResult
 
 if TYPE_CHECKING:
