@@ -71,7 +71,7 @@ def layer_of(plan: Plan) -> dict[str, str]:
 
     The private prefix itself goes with the application: it bears the release's date.
     """
-    found = {}
+    found: dict[str, str] = {}
     for package in plan.published():
         layer = THIRD_PARTY if package.role is Role.THIRD_PARTY else FIRST_PARTY
         found |= dict.fromkeys((str(package.rpm), *(str(extra.rpm) for extra in package.extras)), layer)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import ImageError, Problem
 from elpack.images.annotations import about_images
-from elpack.images.bases import LOCK, base_for, read_pins
+from elpack.images.bases import base_for
 from elpack.images.containerfile import CONTEXT, From, Recipe
+from elpack.steps.images.pins import pins
 from elpack.steps.images.uv_tree import stage_commands
-from elpack.steps.texts import own_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from elpack.images.bases import BaseDefinition
     from elpack.images.model import Flavour, Images
     from elpack.session import Session
-    from elpack.workspace import Workspace
 
 
 def images_of(session: Session) -> Images:
@@ -58,23 +57,15 @@ def committed_base(session: Session) -> From:
     definition = base_definition(session)
     if definition.standin:
         return From(definition.reference, definition.reference)
-    digest = pinned(session.workspace, definition.name, session.target.arch)
-    reference = definition.reference.partition("@")[0]
+    pin = pins(session.workspace).get(definition.name)
+    reference = pin.reference if pin else definition.reference
+    digest = pin.platforms.get(session.target.arch, "") if pin else ""
     return From(f"{untagged(reference)}@{digest}" if digest else reference, reference, digest)
 
 
 def base_definition(session: Session) -> BaseDefinition:
     """Return which base a session's images of flavour `uv` start from."""
     return base_for(session.target, images_of(session).bases)
-
-
-def pinned(workspace: Workspace, name: str, arch: str) -> str:
-    """Return the digest to which a base is pinned for an architecture, empty where it is not."""
-    path = workspace.home / LOCK
-    if not path.exists():
-        return ""
-    base = read_pins(own_text(path, LOCK, ImageError), LOCK).get(name)
-    return base.platforms.get(arch, "") if base else ""
 
 
 def untagged(reference: str) -> str:
