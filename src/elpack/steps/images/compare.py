@@ -74,20 +74,19 @@ def compare_trees(session: Session, layers: Iterable[Layer], work: Path) -> Mapp
 def why(path: str, mine: Found | None, other: Found | None, plan: Plan) -> Reason | None:
     """Return why an image (`mine`) and the RPMs (`other`) may differ at a path below the prefix; None: they may not."""
     folder, _, name = path.rpartition("/")
-    if mine and other and mine.kind != other.kind:
-        return None
-    if folder.endswith("__pycache__") and name.endswith(".pyc") and mine and other:
-        return Reason.BYTECODE
-    if folder.endswith(".dist-info"):
-        if name == "RECORD" and other is None:
+    if mine is None or other is None:
+        in_info = folder.endswith(".dist-info")
+        if in_info and name == "RECORD" and mine:
             return Reason.RECORD
-        if name == "INSTALLER" and mine is None:
-            return Reason.INSTALLER
-        if name == "entry_points.txt" and mine and other and _drops_command(folder, plan):
-            return Reason.DROPPED
-    if folder == "bin" and mine and other and _imports(mine.text) == _imports(other.text) != ():
-        return Reason.COMMAND
-    return None
+        return Reason.INSTALLER if in_info and name == "INSTALLER" and other else None
+    if mine.kind != other.kind:
+        return None
+    reasons = (
+        (Reason.BYTECODE, folder.endswith("__pycache__") and name.endswith(".pyc")),
+        (Reason.DROPPED, folder.endswith(".dist-info") and name == "entry_points.txt" and _drops_command(folder, plan)),
+        (Reason.COMMAND, folder == "bin" and _imports(mine.text) == _imports(other.text) != ()),
+    )
+    return next((reason for reason, holds in reasons if holds), None)
 
 
 def _drops_command(folder: str, plan: Plan) -> bool:

@@ -93,7 +93,7 @@ class Task:
                 continue
             if entry.is_symlink():
                 (self.folder / entry.name).symlink_to(entry.readlink())
-            else:
+            elif entry.is_dir():
                 (self.folder / entry.name).mkdir()
         for name in _OWN:
             (self.folder / name).mkdir()
@@ -152,7 +152,7 @@ class Task:
         shown = [
             word
             for entry in sorted(root.iterdir())
-            if entry.name not in _OWN and not entry.is_symlink()
+            if entry.name not in _OWN and entry.is_dir() and not entry.is_symlink()
             for word in ("--ro-bind", str(entry), f"/{entry.name}")
         ]
         cache = root / "etc" / "ld.so.cache"

@@ -42,6 +42,7 @@ _FORMAT = "1"
 """Raise it when layers are made in another way than before."""
 THIRD_PARTY, FIRST_PARTY, OVERLAY = "third-party", "first-party", "overlay"
 _FETCHED = f"{uv.HOME}/fetched"
+_LEAVE_OUT = "leave it out of one of them by [[drop]] in an override"
 _TAMPERED = ("hash mismatch", "Hash mismatch")
 
 
@@ -183,20 +184,22 @@ class _Making:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         partial = folder.with_suffix(".partial")
         partial.mkdir(parents=True)
-        layer = self._make(name, partial, say)
-        write_text(partial / "layer.json", json.dumps({"sha256": layer.sha256, "size": layer.size}))
+        layer, files = self._make(name, partial, say)
+        told = {"sha256": layer.sha256, "size": layer.size, "files": files}
+        write_text(partial / "layer.json", json.dumps(told, sort_keys=True))
         remember(partial, folder)
         partial.rename(folder)
         return Layer(name, folder / f"{name}.tar", layer.sha256, layer.size)
 
-    def _make(self, name: str, into: Path, say: Callable[[str], None]) -> Layer:
+    def _make(self, name: str, into: Path, say: Callable[[str], None]) -> tuple[Layer, Mapping[str, str]]:
+        """Make a layer in a folder; return it with its dists' files."""
         own = name == FIRST_PARTY
         wheels = self.wheels(name, say)
         packages = [dist for dist in self.inputs.packages if (dist in self.inputs.own) is own]
         interpreter, prefix = self.sandbox.target.interpreter, self.sandbox.prefix
         with self.sandbox.task() as task:
             self.put(task)
-            self.write_tree(task.home, packages, wheels)
+            files = self.write_tree(task.home, packages, wheels, self._below() if own else {})
             commands = [(uv.venv(interpreter, prefix), "/"), (uv.finish(interpreter, "bare"), "/")]
             if not own:
                 say(f"uv installs {len(packages)} dists")
@@ -213,7 +216,12 @@ class _Making:
             binds = (*self.binds(), *shown)
             _judged(task.run(commands, log=self.log(name), index=index, offline=own, binds=binds))
             members = [*_members(task.tree, prefix, self.when, links=own)]
-            return write_layer(name, [*members, *(self.overlay() if own else ())], into)
+            return write_layer(name, [*members, *(self.overlay() if own else ())], into), files
+
+    def _below(self) -> Mapping[str, str]:
+        """Return the files of the layer below the first-party one."""
+        told = json.loads((self.work / THIRD_PARTY / self._key(THIRD_PARTY) / "layer.json").read_text())
+        return dict(told["files"])
 
     def overlay(self) -> tuple[Member, ...]:
         """Return what the image holds beside the tree."""
@@ -248,13 +256,32 @@ class _Making:
             raise AssertionError(f"locked wheels lie in {folders}")
         return tuple(word for folder in folders for word in ("--ro-bind", str(folder), _FETCHED))
 
-    def write_tree(self, home: Path, dists: Iterable[NormalizedName], wheels: Mapping[NormalizedName, Path]) -> None:
-        """Write what `finish_tree.py` is told, and that program itself, into a folder that becomes `uv.HOME`."""
+    def write_tree(
+        self,
+        home: Path,
+        dists: Iterable[NormalizedName],
+        wheels: Mapping[NormalizedName, Path],
+        below: Mapping[str, str] | None = None,
+    ) -> Mapping[str, str]:
+        """Write what `finish_tree.py` is told, and that program itself, into a folder that becomes `uv.HOME`.
+
+        below: the files of the layer below. Returns the dists' files, by path below the prefix, with their digests as
+        far as they are known. Raises `ImageError` when two dists have a file of one name.
+        """
         prefix, python = self.sandbox.prefix, self.inputs.target.python
         files: dict[str, str] = {}
+        problems = []
         for dist in dists:
             wheel = wheels[dist] if dist in wheels else self.inputs.locked[dist][1]
-            files |= installed(wheel, prefix, python)
+            own = installed(wheel, prefix, python)
+            problems += [
+                Problem(f"{path} is in two dists, of which one is {dist}", "the tree", fix=_LEAVE_OUT)
+                for path in sorted(own)
+                if path in files or path in (below or {})
+            ]
+            files |= own
+        if problems:
+            raise ImageError(*problems)
         keep = sorted({path for dist in dists for path in self.inputs.packages[dist].keep_source})
         folder = os.path.dirname(self.python)  # noqa: PTH120 - of the image, not of this machine
         pyvenv = f"home = {folder}\ninclude-system-site-packages = false\nversion = {python}\n"
@@ -262,6 +289,7 @@ class _Making:
         (home / Path(uv.TREE).name).write_text(json.dumps(told, sort_keys=True))
         name = Path(uv.FINISH).name
         (home / name).write_text((resources.files("elpack.assets") / name).read_text())
+        return files
 
     def _key(self, name: str) -> str:
         own = name == FIRST_PARTY

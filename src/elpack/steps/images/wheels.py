@@ -250,7 +250,7 @@ def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -
         python = f"{uv.HOME}/env/bin/python"
         commands: list[tuple[tuple[str, ...], str]] = [
             (uv.venv(session.target.interpreter, f"{uv.HOME}/env"), "/"),
-            (uv.install(python, inside), "/"),
+            *([(uv.install(python, inside), "/")] if inside else []),
             ((python, f"{uv.HOME}/{name}", "build", f"{uv.HOME}/built"), f"{uv.HOME}/unpacked/{source.name}"),
         ]
         environment = {"SOURCE_DATE_EPOCH": str(seconds(package.date))}
