@@ -37,6 +37,7 @@ _LISTED = {
     "sbom": r"(?:sbom/*|images/*\.cdx\.json)",
     "provenance": r"(?:provenance/*|images/*\.(?:intoto|dsse)\.json)",
     "image": r"images/*\.oci\.tar",
+    "image-key": r"images/*\.pub",
     "release": r"release\.json",
 }
 KINDS = tuple(_LISTED)

@@ -92,7 +92,7 @@ def test_a_helper_is_asked(tmp_path: Path, key: dict[str, object]) -> None:
 
 
 def test_a_helper_that_is_missing_is_told(tmp_path: Path) -> None:
-    def run(_: Command) -> Completed:
+    def run(command: Command) -> Completed:
         raise ToolMissingError
 
     with pytest.raises(RegistryError, match="docker-credential-chain cannot be asked"):

@@ -52,7 +52,7 @@ def push(
     from elpack.report.images_pushed import outlook_line, pushed_lines
     from elpack.report.terminal import Terminal
     from elpack.steps.images.image_keys import image_key
-    from elpack.steps.images.offers import THROWAWAY, offers, refuse_throwaway, repository_of
+    from elpack.steps.images.offers import THROWAWAY, offers, other_keys, refuse_throwaway, repository_of
     from elpack.steps.images.push import outlook
     from elpack.steps.images.push import push as push_image
     from elpack.steps.project import read_project
@@ -72,6 +72,8 @@ def push(
     refuse_throwaway(signer, snapshot=snapshot)
     if signer.throwaway:
         screen.notice(THROWAWAY)
+    for path in other_keys(workspace.dist, signer):
+        screen.notice(f"{path} is another key than the one that signs: users need sha256:{signer.public.fingerprint}")
     with repository_at(name) as repository:
         for offer in found:
             with screen.phase(f"Push {offer.tag}") as say:

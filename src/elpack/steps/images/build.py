@@ -15,6 +15,7 @@ from elpack.steps.describe import signed_provenance
 from elpack.steps.images.archive import Archive
 from elpack.steps.images.files import refuse_layout
 from elpack.steps.images.handover import add_images
+from elpack.steps.images.image_keys import handed_key
 from elpack.steps.images.keys import image_key, made_before, remember
 from elpack.steps.images.make import Order, make
 from elpack.steps.images.recipe import base_definition, committed_base, flavours_of, images_of, recipe_of
@@ -87,6 +88,8 @@ def build_images(
             for path in [path for path in files.values() if path.name.endswith(".intoto.json")]:
                 envelope = signed_provenance(path, seal, session.signer.key.fingerprint)
                 files[envelope.name] = envelope
+        if key := handed_key(session.workspace, session.project.release):
+            files[key.name] = key
         add_images(session.workspace.dist, session.output, files, seal)
     again = sum(not one.cached for one in made)
     say(f"{again} made, {len(made) - again} had been made before" if again else f"nothing to do: all {len(made)} there")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.atomic import write_bytes
 from elpack.errors import Problem, SigningError
 from elpack.sigstore import is_encrypted, new_key, read_signing_key, read_verifying_key
 from elpack.store.lock import held
@@ -14,6 +15,7 @@ from elpack.store.lock import held
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from elpack.config import Release
     from elpack.images.model import Images
     from elpack.sigstore import SigningKey, VerifyingKey
     from elpack.workspace import Workspace
@@ -76,6 +78,21 @@ def shown_key(workspace: Workspace, images: Images) -> ShownKey:
         return ShownKey(path, public.fingerprint if public else "", state if public else "encrypted")
     except SigningError as error:
         return ShownKey(path, "", "refused", error.problems)
+
+
+def handed_key(workspace: Workspace, release: Release) -> Path | None:
+    """Write the public key that is handed over with images, as ``<release>.pub``, and return where that is.
+
+    None where only a passphrase would tell it. Raises `SigningError`.
+    """
+    public = public_key(workspace, release.images) if release.images else None
+    if public is None:
+        return None
+    path = workspace.work / "images" / f"{release.name}.pub"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_bytes() != public.pem:
+        write_bytes(path, public.pem)
+    return path
 
 
 def key_path(workspace: Workspace, named: str) -> Path:

@@ -65,6 +65,11 @@ def refuse_throwaway(key: SigningKey, *, snapshot: bool) -> None:
         raise SigningError(Problem("a throwaway key signs snapshots, never a release", "images", fix=fix))
 
 
+def other_keys(dist: Path, key: SigningKey) -> list[Path]:
+    """Return the public keys that were handed over with images and are not that of the key which signs them."""
+    return [path for path in sorted(dist.glob("*/*/images/*.pub")) if path.read_bytes() != key.public.pem]
+
+
 def offers(
     dist: Path, release: Release, *, target: str = "", flavours: Collection[Flavour] = (), snapshot: bool = False
 ) -> tuple[Offer, ...]:
