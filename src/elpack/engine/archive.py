@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import struct
 import tarfile
 from collections import Counter
@@ -27,6 +28,7 @@ from elpack.images.oci import (
     OciDigest,
     canonical_config,
     digest_of,
+    dumped,
     index_text,
     manifest_text,
     read_config,
@@ -39,11 +41,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.engine.engine import Engine
+    from elpack.images.model import Layer
     from elpack.images.oci import Config
 
 _LAYER_FILE = re.compile(r"([0-9a-f]{64})\.tar")
-_CONFIG_FILE = re.compile(r"([0-9a-f]{64})\.json")
-_LARGEST_CONFIG = 4 << 20
 _CHUNK = 1 << 20
 _ELF, _HEADER, _LITTLE = b"\x7fELF", 20, 1
 _PROGRAMS = (2, 3)
@@ -62,9 +63,10 @@ class _Compressed:
 
 def save(engine: Engine, image: str, into: Path, annotations: Mapping[str, str] | None) -> ImageArchive:
     """Write the archive; see `Engine.save`."""
-    raw = _exported(engine, image)
-    content = canonical_config(raw, f"configuration of {image}")
+    content = canonical_config(dumped(_configuration(engine.inspect(image))), f"configuration of {image}")
     config = read_config(content, image)
+    if any(_known(engine, digest.removeprefix("sha256:")) is None for digest in config.layers):
+        _export(engine, image)
     layers = [_layer(engine, digest) for digest in config.layers]
     _check_machines(image, config, layers)
     if annotations is None:
@@ -83,13 +85,37 @@ def save(engine: Engine, image: str, into: Path, annotations: Mapping[str, str] 
     return ImageArchive(index.digest, (manifest,), (digest_of(content),))
 
 
-def _exported(engine: Engine, image: str) -> bytes:
-    """Return the configuration of an image, and put its layers where `_layer` finds them. Raises `ImageError`.
+def keep(engine: Engine, layer: Layer) -> None:
+    """Compress a layer that is to be loaded, so that nobody need ask podman for it. Raises `ImageError`."""
+    if _known(engine, layer.sha256) is None:
+        tar = engine.layers / f"{layer.sha256}.tar"
+        tar.unlink(missing_ok=True)
+        try:
+            tar.hardlink_to(layer.tar)
+        except OSError:  # another file system
+            shutil.copyfile(layer.tar, tar)
+        _compress(engine, tar, layer.sha256)
+
+
+def _configuration(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the configuration out of what podman knows of an image: its own text comes with all layers only."""
+    rootfs = found.get("RootFS")
+    return {
+        "created": found.get("Created"),
+        "architecture": found.get("Architecture"),
+        "os": found.get("Os"),
+        "config": found.get("Config"),
+        "rootfs": {"type": "layers", "diff_ids": rootfs.get("Layers") if isinstance(rootfs, dict) else None},
+        "history": found.get("History"),
+    }
+
+
+def _export(engine: Engine, image: str) -> None:
+    """Put the layers of an image where `_layer` finds them. Raises `ImageError`.
 
     In this form podman gives layers as they are, which takes half the time of compressing them all.
     """
     name = engine.id_of(image)
-    config = b""
     with (
         streamed(engine.client, "GET", f"/images/{name}/get", {"format": "docker-archive"}) as response,
         told(f"export of {image}"),
@@ -101,17 +127,12 @@ def _exported(engine: Engine, image: str) -> bytes:
                     if file is None:
                         continue
                     if found := _LAYER_FILE.fullmatch(member.name):
-                        _keep(engine, found[1], file)
-                    elif _CONFIG_FILE.fullmatch(member.name) and member.size < _LARGEST_CONFIG:
-                        config = file.read()
+                        _receive(engine, found[1], file)
         except tarfile.TarError as error:
             raise ImageError(Problem(f"podman's export broke off: {error}", image)) from None
-    if hashlib.sha256(config).hexdigest() != name:
-        raise ImageError(Problem("podman exported another configuration", image))
-    return config
 
 
-def _keep(engine: Engine, name: str, file: IO[bytes]) -> None:
+def _receive(engine: Engine, name: str, file: IO[bytes]) -> None:
     """Compress a layer, unless that was done before."""
     if _known(engine, name):
         return
@@ -121,9 +142,14 @@ def _keep(engine: Engine, name: str, file: IO[bytes]) -> None:
         while chunk := file.read(_CHUNK):
             found.update(chunk)
             out.write(chunk)
+    if found.hexdigest() != name:
+        tar.unlink()
+        raise ImageError(Problem("podman exported a layer that has another digest", f"sha256:{name}"))
+    _compress(engine, tar, name)
+
+
+def _compress(engine: Engine, tar: Path, name: str) -> None:
     try:
-        if found.hexdigest() != name:
-            raise ImageError(Problem("podman exported a layer that has another digest", f"sha256:{name}"))
         machines = _machines(tar)
         # GNU gzip's output is the same on every host; that of zlib differs with its makers
         engine.runner(Command(("gzip", "-6", "--no-name", "--force", str(tar)))).check()

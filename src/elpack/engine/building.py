@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from elpack.engine.calls import events, streamed
-from elpack.engine.context import CONTAINERFILE, key, parted, runs, sent
-from elpack.engine.layers import load_layers
+from elpack.engine.context import CONTAINERFILE, parted, runs, sent
+from elpack.engine.layers import set_upon
 from elpack.errors import DiskFullError, EngineError, ImageError, Problem, says_full
 from elpack.images.oci import platform_of
 from elpack.run import tail
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from elpack.engine.context import Parts
     from elpack.engine.engine import Engine
 
 PARTS = "localhost/elpack/part"
@@ -57,27 +56,22 @@ def build(engine: Engine, order: Order) -> str:
 
 
 def _parted(engine: Engine, order: Order, log: IO[str]) -> str:
+    """Set tars upon the base as they are, then build the rest. An engine would give all in them one time.
+
+    Bytecode hangs on times; and so a build takes only what changed, and gives the same with every podman.
+    """
     parts = parted(order.containerfile)
     if parts is None:
         return _build(engine, order, log, order.containerfile)
-    base = parts.base if parts.base == "scratch" else engine.id_of(parts.base)
-    name = f"{PARTS}:{key(parts.first, order.context, parts.tars, base, order.platform, str(order.timestamp))}"
-    if not engine.has(name):
-        _first_part(engine, order, log, parts, name)
-    else:
-        _say(order, log, f"{', '.join(parts.tars)}: as before")
-    engine.used.add(name)
-    return _build(engine, order, log, parts.second(name), parts.tars)
-
-
-def _first_part(engine: Engine, order: Order, log: IO[str], parts: Parts, name: str) -> None:  # noqa: PLR0917
-    """Make the image of the first tars. Upon nothing they are taken as they are: bytecode hangs on times."""
-    if parts.base == "scratch":
-        _say(order, log, f"{', '.join(parts.tars)}: taken as they are")
-        load_layers(engine, [order.context / tar for tar in parts.tars], name, order.platform, order.timestamp)
-        return
-    rest = [path.name for path in order.context.iterdir() if path.name not in parts.tars]
-    engine.tag(_build(engine, order, log, parts.first, rest), name)
+    if parts.base != "scratch":
+        engine.need_platform(parts.base, order.platform)
+    image, tars = "", [order.context / name for name in parts.tars]
+    before = set(engine.names())
+    made = set_upon(engine, parts.base, tars, order.platform, order.timestamp, PARTS)
+    for tar, image in zip(tars, made, strict=True):
+        _say(order, log, f"{tar.name}: {'as before' if image in before else 'taken as it is'}")
+        engine.used.add(image)
+    return _build(engine, order, log, parts.second(image), parts.tars)
 
 
 def _build(engine: Engine, order: Order, log: IO[str], text: str, without: Any = ()) -> str:

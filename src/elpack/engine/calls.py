@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +39,8 @@ def connected(url: str) -> Iterator[PodmanClient]:
         fix = "unix:///run/podman/podman.sock is of the right form"
         raise EngineError(Problem(f"podman cannot be reached: {error}", url, fix=fix)) from None
     try:
-        try:
-            client.api.get("/_ping", timeout=_GREETING).raise_for_status()
-        except PODMAN_ERRORS as error:
-            raise EngineError(_refused(url, error)) from None
+        if problem := _greeted(client, url):
+            raise EngineError(problem)
         if (found := version(client)) < OLDEST:
             is_old = f"podman {'.'.join(map(str, found))} is too old"
             raise EngineError(Problem(is_old, url, fix=f"{'.'.join(map(str, OLDEST))} or newer"))
@@ -69,7 +69,8 @@ def call(client: PodmanClient, method: str, path: str, params: Mapping[str, Any]
 def post(client: PodmanClient, path: str, value: Mapping[str, Any]) -> Any:
     """Post JSON and return the answer. Raises `EngineError`, `DiskFullError`."""
     with told(f"POST {path}"):
-        response = client.api.post(path, json=value)
+        headers = {"Content-type": "application/json"}
+        response = client.api.post(path, data=json.dumps(value), headers=headers)
         response.raise_for_status()
         return json_value(response.content)
 
@@ -128,14 +129,31 @@ def _send(client: PodmanClient, method: str, path: str, params: Mapping[str, Any
     return how(path, params=params, **more)
 
 
-def _refused(url: str, error: Exception) -> Problem:
-    text = " ".join(str(part) for part in (error, error.__cause__ or "", error.__context__ or ""))
+def _greeted(client: PodmanClient, url: str) -> Problem | None:
+    """Return why podman does not answer, None when it does."""
+    with warnings.catch_warnings():
+        # podman-py forgets to close a socket that is refused
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            client.api.get("/_ping", timeout=_GREETING).raise_for_status()
+        except PODMAN_ERRORS as error:
+            return _refused(url, error)
+    return None
+
+
+def _refused(url: str, error: BaseException) -> Problem:
+    said: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        said.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    text = " ".join(said)
     if "Permission denied" in text:
         return Problem("podman's socket refuses us: permission denied", url, fix="run the same command with sudo")
     if "No such file" in text:
         return Problem(
-            "podman does not listen there", url, fix="systemctl start podman.socket, or unset CONTAINER_HOST"
+            "podman does not listen there", url, fix="systemctl start podman.socket; or unset CONTAINER_HOST"
         )
     if "Connection refused" in text:
         return Problem("nobody listens on podman's socket any more", url, fix="systemctl restart podman.socket")
-    return Problem(f"podman does not answer: {text}", url)
+    return Problem(f"podman does not answer: {said[-1]}", url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import stat
 import tarfile
@@ -19,32 +18,23 @@ _CHUNK = 1 << 20
 _COMMENT = re.compile(r"\s*(#|$)")
 _FROM = re.compile(r"FROM (?:--platform=\S+ )?(\S+)\Z")
 _ADD = re.compile(r"ADD ([\w][\w.-]*\.tar) /\Z")
-_LAYER = re.compile(r"(ADD|COPY|RUN)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A Containerfile of one stage that begins with tars: base, the tars before the last, and what follows."""
+    """A Containerfile of one stage that begins with tars: its base, the tars, and what follows."""
 
     base: str
     tars: tuple[str, ...]
     rest: str
 
-    @property
-    def first(self) -> str:
-        """The Containerfile of all but the last tar."""
-        return "\n".join((f"FROM {self.base}", *(f"ADD {name} /" for name in self.tars), ""))
-
     def second(self, image: str) -> str:
-        """Return the Containerfile of what is left, upon an image made of the first one."""
+        """Return the Containerfile of what is left, upon an image that has the tars."""
         return f"FROM {image}\n{self.rest}"
 
 
 def parted(text: str) -> Parts | None:
-    """Return a Containerfile in two parts where that gives the same layers, None where all of it must be built at once.
-
-    It has one stage, whose first steps are ``ADD some.tar /``.
-    """
+    """Return the parts of a Containerfile with one stage, whose first steps are ``ADD some.tar /``; None for others."""
     lines = text.splitlines(keepends=True)
     steps = [(number, line.rstrip()) for number, line in enumerate(lines) if not _COMMENT.match(line)]
     if not steps or not (base := _FROM.match(steps[0][1])):
@@ -56,24 +46,14 @@ def parted(text: str) -> Parts | None:
         if not (tar := _ADD.match(line)):
             break
         tars.append((number, tar[1]))
-    before = tars if any(_LAYER.match(line) for _, line in steps[1 + len(tars) :]) else tars[:-1]
-    if not before:
+    if not tars:
         return None
-    return Parts(base[1], tuple(name for _, name in before), "".join(lines[before[-1][0] + 1 :]))
+    return Parts(base[1], tuple(name for _, name in tars), "".join(lines[tars[-1][0] + 1 :]))
 
 
 def runs(text: str) -> bool:
     """Tell whether a Containerfile runs something: podman's cache would not see what a mount changed."""
     return any(line.lstrip().upper().startswith("RUN") for line in text.splitlines())
-
-
-def key(first: str, context: Path, tars: Sequence[str], *more: str) -> str:
-    """Return what the first part's image hangs on, as a digest."""
-    whole = hashlib.sha256("\0".join((first, *more)).encode())
-    for name in tars:
-        with (context / name).open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()
 
 
 def sent(containerfile: str, context: Path, without: Sequence[str] = ()) -> Iterator[bytes]:

@@ -58,6 +58,8 @@ class Engine:
     ) -> str:
         """Build an image without network, and return its id. Nothing is pulled: bases are there.
 
+        Tars that the Containerfile adds first, ``ADD some.tar /``, become layers as they are, with the times in them.
+
         platform: ``linux/amd64``. timestamp: seconds since 1970, of the image and of all that it adds. progress gets
         each line as it comes, log all of them. RUN sees the context by ``--mount=type=bind,target=…``. Raises
         `ImageError` with the end of the log, `DiskFullError`.
@@ -151,12 +153,16 @@ class Engine:
             if response.status_code != _NOT_FOUND:
                 response.raise_for_status()
 
-    def prune(self) -> None:
-        """Remove what no name leads to, and the first layers of images that were not built since the engine began."""
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images."""
         for image in call(self.client, "GET", "/images/json") or ():
-            for name in image.get("Names") or ():
-                if name.startswith(f"{PARTS}:") and name not in self.used:
-                    call(self.client, "DELETE", f"/images/{quote(name, safe='')}")
+            yield from image.get("Names") or ()
+
+    def prune(self) -> None:
+        """Remove what no name leads to, and the layers of images that were not built since the engine began."""
+        for name in list(self.names()):
+            if name.startswith(f"{PARTS}:") and name not in self.used:
+                call(self.client, "DELETE", f"/images/{quote(name, safe='')}")
         if self.ours:
             call(self.client, "POST", "/images/prune")
 

@@ -6,10 +6,12 @@ import hashlib
 import tarfile
 from typing import TYPE_CHECKING
 
+from elpack.engine.archive import keep
 from elpack.engine.calls import events, streamed
 from elpack.errors import EngineError, ImageError, Problem
-from elpack.images.layered import blob_path, layered
+from elpack.images.layered import Below, blob_path, layered
 from elpack.images.model import Layer
+from elpack.images.oci import oci_digest
 from elpack.model import Sha256
 
 if TYPE_CHECKING:
@@ -28,10 +30,47 @@ def load_layers(  # noqa: PLR0917 - what an image of layers is
 ) -> OciDigest:
     """Make an image of tars, lowest first, under the name ``localhost/...:tag``, and return its manifest's digest.
 
-    platform: ``linux/amd64``; when: its time in seconds since 1970. Raises `ImageError`.
+    platform: ``linux/amd64``; when: its time in seconds since 1970. Raises `ImageError`, `DiskFullError`.
     """
     layers = tuple(_layer(tar) for tar in tars)
     image = layered(layers, name, platform, when, labels or {})
+    _load(engine, image, layers, name)
+    return image.digest
+
+
+def set_upon(  # noqa: PLR0917 - the same
+    engine: Engine, base: str, tars: Sequence[Path], platform: str, when: int, names: str
+) -> Iterator[str]:
+    """Set tars upon an image, or upon ``scratch``, one after the other; yield the name of the image with each of them.
+
+    names: repository of these images, whose tags say what is in them: what is there already is not sent again, nor are
+    the layers below. Raises `ImageError`, `DiskFullError`.
+    """
+    for tar in tars:
+        layer, below = _layer(tar), _below(engine, base)
+        under = "scratch" if base == "scratch" else engine.id_of(base)
+        key = hashlib.sha256("\0".join((under, layer.name, layer.sha256, platform, str(when))).encode()).hexdigest()
+        base = f"{names}:{key}"
+        if not engine.has(base):
+            _load(engine, layered((layer,), base, platform, when, {}, below), (layer,), base)
+        yield base
+
+
+def _below(engine: Engine, base: str) -> Below:
+    if base == "scratch":
+        return Below({}, (), ())
+    found = engine.inspect(base)
+    try:
+        config = {key: value for key, value in (found["Config"] or {}).items() if value}
+        history = [{key: one[key] for key in sorted(one) if key != "comment"} for one in found.get("History") or ()]
+        return Below(config, tuple(map(oci_digest, found["RootFS"]["Layers"])), tuple(history))
+    except (AttributeError, KeyError, TypeError):
+        raise ImageError(Problem("podman says nothing of its layers", base)) from None
+
+
+def _load(engine: Engine, image: Layered, layers: Sequence[Layer], name: str) -> None:
+    for layer in layers:
+        keep(engine, layer)
     try:
         with streamed(engine.client, "POST", "/images/load", {}, _archive(image, layers)) as response:
             answer = [found for event in events(response) for found in event.get("Names") or ()]
@@ -40,7 +79,6 @@ def load_layers(  # noqa: PLR0917 - what an image of layers is
     if len(answer) != 1:
         raise ImageError(Problem(f"podman loaded {len(answer)} images of it", name, "expected one"))
     engine.tag(engine.id_of(str(answer[0]).removeprefix("sha256:")), name)
-    return image.digest
 
 
 def _layer(tar: Path) -> Layer:

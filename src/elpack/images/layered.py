@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elpack.images.oci import OciDigest, platform_of
 
@@ -26,7 +26,21 @@ class Layered:
     documents: Mapping[str, bytes]
 
 
-def layered(layers: Sequence[Layer], name: str, platform: str, when: int, labels: Mapping[str, str]) -> Layered:
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The image that layers are set upon: its settings, the digests of its layers, and its history."""
+
+    config: Mapping[str, Any]
+    layers: tuple[OciDigest, ...]
+    history: tuple[Mapping[str, Any], ...]
+
+
+_NOTHING = Below({}, (), ())
+
+
+def layered(  # noqa: PLR0917 - what an image of layers is
+    layers: Sequence[Layer], name: str, platform: str, when: int, labels: Mapping[str, str], below: Below = _NOTHING
+) -> Layered:
     """Return the documents of an image with these layers, as they are, lowest first.
 
     name: what whoever loads it calls it; platform: ``linux/amd64``; when: its time in seconds since 1970.
@@ -39,9 +53,12 @@ def layered(layers: Sequence[Layer], name: str, platform: str, when: int, labels
             "created": created,
             "architecture": where.architecture,
             "os": where.os,
-            "config": {"Labels": dict(sorted(labels.items()))} if labels else {},
-            "rootfs": {"type": "layers", "diff_ids": [digest for _, digest, _ in blobs]},
-            "history": [{"created": created, "created_by": f"elpack: layer {layer.name}"} for layer in layers],
+            "config": {**below.config, **({"Labels": dict(sorted(labels.items()))} if labels else {})},
+            "rootfs": {"type": "layers", "diff_ids": [*below.layers, *(digest for _, digest, _ in blobs)]},
+            "history": [
+                *below.history,
+                *({"created": created, "created_by": f"elpack: layer {layer.name}"} for layer in layers),
+            ],
         }
     )
     manifest = _json(
@@ -49,7 +66,11 @@ def layered(layers: Sequence[Layer], name: str, platform: str, when: int, labels
             "schemaVersion": 2,
             "mediaType": f"{_OCI}.manifest.v1+json",
             "config": _descriptor(f"{_OCI}.config.v1+json", _digest(config), len(config)),
-            "layers": [_descriptor(*blob) for blob in blobs],
+            # an engine that has a layer does not ask for its size
+            "layers": [
+                *(_descriptor(f"{_OCI}.layer.v1.tar", digest, 0) for digest in below.layers),
+                *(_descriptor(*blob) for blob in blobs),
+            ],
         }
     )
     index = _json(
