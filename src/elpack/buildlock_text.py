@@ -52,14 +52,14 @@ def project_text(requirements: Collection[str], inputs: BuildInputs, host: tuple
     ]
     lines = [
         "[project]",
-        f"name = {_string(PROJECT)}",
+        f"name = {toml_string(PROJECT)}",
         'version = "0"',
         f'requires-python = ">=3.{min(minors)},<3.{max(minors) + 1}"',
-        f"dependencies = {_array(sorted(requirements))}",
+        f"dependencies = {toml_array(sorted(requirements))}",
         "",
         "[tool.uv]",
-        f"environments = {_array(environments)}",
-        f"override-dependencies = {_array(inputs.overrides)}",
+        f"environments = {toml_array(environments)}",
+        f"override-dependencies = {toml_array(inputs.overrides)}",
         "",
     ]
     return "\n".join(lines)
@@ -76,17 +76,17 @@ def lock_text(exported: str, lock: UvLock, inputs: BuildInputs, asked: Mapping[s
     lines = [
         "[tool.elpack]",
         f"format = {FORMAT}",
-        f"digest = {_string(inputs.digest())}",
-        f"environments = {_array(inputs.environments)}",
-        f"own = {_array(inputs.own)}",
-        f"overrides = {_array(inputs.overrides)}",
+        f"digest = {toml_string(inputs.digest())}",
+        f"environments = {toml_array(inputs.environments)}",
+        f"own = {toml_array(inputs.own)}",
+        f"overrides = {toml_array(inputs.overrides)}",
         "",
         "[tool.elpack.requires]",
-        *(f"{name} = {_array(names)}" for name, names in sorted(edges.items()) if names),
+        *(f"{name} = {toml_array(names)}" for name, names in sorted(edges.items()) if names),
     ]
     for filename, needs in sorted(asked.items()):
-        lines += ["", f"[tool.elpack.sdists.{_string(filename)}]", f"sha256 = {_string(needs.sha256)}"]
-        lines += [f"requires = {_array(needs.requires)}", f"dynamic = {_array(needs.dynamic)}"]
+        lines += ["", f"[tool.elpack.sdists.{toml_string(filename)}]", f"sha256 = {toml_string(needs.sha256)}"]
+        lines += [f"requires = {toml_array(needs.requires)}", f"dynamic = {toml_array(needs.dynamic)}"]
         lines += ["build-only = true"] if needs.build_only else []
     return f"{_HEADER}{body}\n\n" + "\n".join(lines) + "\n"
 
@@ -103,12 +103,14 @@ def _next(python: str) -> str:
     return f"{major}.{int(minor) + 1}"
 
 
-def _array(texts: Collection[str]) -> str:
+def toml_array(texts: Collection[str]) -> str:
+    """Return an array of strings as TOML spells it, on several lines if it has several."""
     if len(texts) <= 1:
-        return f"[{', '.join(map(_string, texts))}]"
-    return "[\n" + "".join(f"    {_string(text)},\n" for text in texts) + "]"
+        return f"[{', '.join(map(toml_string, texts))}]"
+    return "[\n" + "".join(f"    {toml_string(text)},\n" for text in texts) + "]"
 
 
-def _string(text: str) -> str:
+def toml_string(text: str) -> str:
+    """Return a string as TOML spells it."""
     # A JSON string without surrogate escapes is a TOML basic string, but for DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -92,7 +92,7 @@ def test_carried_verified_installed_and_tried(
         if not with_base:
             lacking = host.install(delivered, root=root)
             assert lacking.code == 4
-            assert "nothing provides python3.11 needed by" in lacking.text
+            assert "nothing provides" in lacking.text, lacking.text
             repos = root / "etc" / "yum.repos.d"
             repos.mkdir(parents=True, exist_ok=True)
             # the stand-in's packages are not signed; those of a DVD are

@@ -39,6 +39,7 @@ PURE = (
     "provenance",
     "plain",
     "publication",
+    "pylock",
     "strict",
     "render",
     "sbom",
