@@ -34,6 +34,7 @@ _RECIPE = (
     "--skip=check/qemu",
     '--setup-hook=for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d" || exit 1; done',
     '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Retries "3"',
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
