@@ -276,12 +276,17 @@ def test_a_redirect_elsewhere_gets_no_credentials(server: Server, elsewhere: Ser
     assert "Authorization" not in elsewhere.seen["/blob"][0][2]
 
 
-def test_who_is_elsewhere_may_not_ask_for_credentials(server: Server, elsewhere: Server, mine: Repository) -> None:
-    place = f"/v2/shop/app/blobs/{DIGEST}"
+@pytest.mark.parametrize("place", ["/v2/", f"/v2/shop/app/blobs/{DIGEST}"])
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', 'Bearer realm="{url}/token"'])
+def test_who_is_elsewhere_may_not_ask_for_credentials(
+    server: Server, elsewhere: Server, mine: Repository, place: str, challenge: str
+) -> None:
     server.answers[place] = [reply(307, Location=f"{elsewhere.url}/blob")]
-    elsewhere.answers["/blob"] = [reply(401, WWW_Authenticate='Basic realm="x"')]
-    with pytest.raises(RegistryError):
+    elsewhere.answers["/blob"] = [reply(401, WWW_Authenticate=challenge.format(url=elsewhere.url))]
+    elsewhere.answers["/token"] = [reply(200, b'{"token": "one"}')]
+    with pytest.raises(RegistryError, match="refuses the credentials"):
         mine.blob(DIGEST, 100)
+    assert not elsewhere.seen["/token"]
     assert not any("Authorization" in seen[2] for seen in elsewhere.seen["/blob"])
 
 

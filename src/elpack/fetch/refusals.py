@@ -26,8 +26,9 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a registry answered, read to its end."""
+    """What a registry answered, read to its end. url: where, which redirects may have led to."""
 
+    url: str
     status: int
     headers: Message
     body: bytes = field(repr=False)

@@ -102,12 +102,13 @@ class Door:
         Raises `TemporaryFailureError` for what may pass, else `RegistryError`.
         """
         answer = self._sent(request, limit)
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._is_own(request.url):
+        # who is elsewhere has no business to ask who we are, or to say who vouches for us
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._is_own(answer.url):
             self._authorize(answer)
             answer = self._sent(request, limit)
         if answer.status in expected:
             return answer
-        raise self._refusal(answer, request.url)
+        raise self._refusal(answer, answer.url)
 
     def leads_to(self, location: str, url: str) -> str:
         """Return the address that a Location header names, of an answer from `url`. Raises `RegistryError`."""
@@ -143,7 +144,7 @@ class Door:
                 content = self._read(connections, response, limit)
                 if len(content) > limit:
                     raise RegistryError(Problem(f"the answer is larger than {limit} bytes", shown(url)))
-            return Answer(response.status, response.headers, content)
+            return Answer(url, response.status, response.headers, content)
 
     def _read(self, connections: Connections, response: HTTPResponse, limit: int) -> bytes:
         """Return what an answer holds, or a little more than `limit` bytes of it."""
@@ -184,10 +185,10 @@ class Door:
                 raise
             home = f"http://{self._host}"
             answer = self._greeted(home)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._is_own(answer.url):
             self._authorize(answer)
         elif answer.status != HTTPStatus.OK:
-            raise self._refusal(answer, f"{home}/v2/")
+            raise self._refusal(answer, answer.url)
         return home
 
     def _greeted(self, home: str) -> Answer:
