@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = ("scripts/bootstrap", ".ci/run")
 FAMILIES = ("debian", "fedora")
-GROUPS = {"python", "uv", "run", "test"}
+GROUPS = {"python", "uv", "run", "image", "test"}
 STUB = '#!/bin/sh\necho "$(basename "$0") $*" >>"$STUB_LOG"\n{body}\n'
 
 
@@ -105,7 +105,7 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...]) -> None:
 def test_fedora_and_el_are_asked_by_rpm(
     identity: str, like: str, stubbed: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    wanted = [name for group in ("run", "test") for name, _, _ in packages("fedora")[group]]
+    wanted = [name for group in ("run", "image", "test") for name, _, _ in packages("fedora")[group]]
     absolute = {name for group in packages("fedora").values() for name, presence, _ in group if presence[0] == "/"}
     done = bootstrap("--missing", "test", env=stubbed(identity, like, {"rpm": "false"})).check()
     assert set(wanted) - absolute <= set(done.stdout.split())

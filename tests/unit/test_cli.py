@@ -237,12 +237,14 @@ def test_without_a_release_file(command: str, invoke: Callable[..., Result], mon
 def test_doctor_lists_programs_and_fails_for_missing_ones(
     invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("elpack.report.doctor.state", lambda: "[podman is not installed]")
     monkeypatch.setattr("shutil.which", lambda tool, path=None: None if tool == "createrepo_c" else f"/usr/bin/{tool}")
     result = invoke("doctor")
     assert result.exit_code == 16
     assert re.search(r"^ createrepo_c +stand-in, build, repository +missing$", result.stdout, re.MULTILINE)
     assert "• Make the dnf repository: createrepo_c is not installed\n" in result.stderr
     assert result.stderr.count("•") == 1
+    assert "[podman is not installed]" in result.stdout
     monkeypatch.setattr("shutil.which", lambda tool, path=None: f"/usr/bin/{tool}")
     assert invoke("doctor").exit_code == 0
 

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from elpack.engine.calls import events, streamed
 from elpack.engine.context import CONTAINERFILE, parted, runs, sent
 from elpack.engine.layers import set_upon
-from elpack.errors import DiskFullError, EngineError, ImageError, Problem, says_full
+from elpack.errors import DiskFullError, EngineError, ImageError, Problem, from_os, says_full
 from elpack.images.oci import platform_of
 from elpack.run import tail
 
@@ -50,7 +50,10 @@ def build(engine: Engine, order: Order) -> str:
     platform_of(order.platform)
     order.log.parent.mkdir(parents=True, exist_ok=True)
     with order.log.open("w", encoding="utf-8") as log:
-        image = _parted(engine, order, log)
+        try:
+            image = _parted(engine, order, log)
+        except OSError as error:
+            raise from_os(error, str(engine.layers)) or error from None
     engine.need_platform(image, order.platform)
     return image
 

@@ -124,6 +124,9 @@ class Engine:
         wanted = platform_of(platform)
         if digest:
             reference = f"{reference.partition('@')[0]}@{oci_digest(digest)}"
+        if self.has(reference):
+            self.need_platform(reference, platform)
+            return self.id_of(reference)
         params = {"reference": reference, "policy": "missing", "OS": wanted.os, "Arch": wanted.architecture}
         if tls_verify is not None:
             params["tlsVerify"] = str(tls_verify).lower()

@@ -6,9 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from elpack.builders.limits import Mechanism
+from elpack.engine.state import state
 from elpack.pipeline import PIPELINE, need_tools
 
 
@@ -27,6 +29,9 @@ def doctor_table() -> Table:
         table.add_row(tool, ", ".join(steps), shutil.which(tool) or "[red]missing[/]")
     table.add_row("rsync", "publish (to other hosts)", shutil.which("rsync") or "[dim]not installed, not needed[/]")
     table.add_row("mock", "build (instead of bwrap)", shutil.which("mock") or "[dim]not installed, not needed[/]")
+    for tool in ("podman", "skopeo"):
+        table.add_row(tool, "images", shutil.which(tool) or "[dim]not installed, needed for images only[/]")
+    table.add_row("podman's service", "images", escape(state()))
     table.add_row("limits of builds", "build, lock, smoke", str(Mechanism.here()))
     loop = (
         "a file system of their own"

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from elpack.builders.roots import unmount_below
+from elpack.engine.storage import remove_storage
 from elpack.run import run
 from elpack.steps.alone import alone, remove
 
@@ -22,6 +23,7 @@ def clean_up(workspace: Workspace, *, downloads: bool) -> None:
     with alone(workspace):
         # a killed build may have left a mount, and what is mounted must not be deleted
         unmount_below(workspace.work, run)
+        remove_storage(workspace.work, run)
         kept = {workspace.lock} if downloads else {workspace.lock, workspace.downloads, workspace.facts}
         for path in workspace.work.iterdir():
             if path not in kept:

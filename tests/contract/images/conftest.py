@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.images.engines import build, context, engine, look
 from tests.contract.images.newer import newer_tools
 from tests.contract.images.publisher import OLD, TAG, Publisher
 from tests.contract.images.registry import NEEDED, serving
@@ -29,3 +30,6 @@ def publisher(newer: Newer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         publisher.release(OLD)
         publisher.release(TAG)
         yield publisher
+
+
+__all__ = ["build", "context", "engine", "look"]  # fixtures
