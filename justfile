@@ -32,6 +32,26 @@ specs-check:
     elpack spec --target el9 --arch aarch64 --check
     elpack spec --target el9-standin --check
 
+# The images: what is missing of the RPMs, and both flavours
+image-all *options:
+    elpack image build {{ options }}
+
+# Try the images that were made: started hardened, reached from outside, stopped
+image-smoke *options:
+    elpack image smoke {{ options }}
+
+# Write the committed Containerfiles anew
+images *options:
+    elpack image files --target el9 --arch x86_64 {{ options }}
+    elpack image files --target el9 --arch aarch64 {{ options }}
+    elpack image files --target el9-standin {{ options }}
+
+# Fail when the committed Containerfiles are not what the plan gives
+images-check: (images "--check")
+
+# All carriers, each tried the way its users use it
+release: rpm-all image-all image-smoke
+
 # Resolve the build requirements anew into pylock.build.toml
 lock *options:
     elpack lock {{ options }}
@@ -127,4 +147,4 @@ bench *options:
     python -m benchmarks {{ options }}
 
 # Every check, then the release
-ci: lint typecheck specs-check test rpm-all
+ci: lint typecheck specs-check images-check test release

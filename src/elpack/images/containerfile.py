@@ -29,12 +29,13 @@ _NOT_WORDS = frozenset(" \\\"'$`#<>|&;()*?[]{}")
 class From:
     """What flavour `uv` starts from: as FROM names it, and as the labels say it.
 
-    digest: empty where only a build tells.
+    digest: empty where only a build tells; note: the comment that says why.
     """
 
     reference: str
     name: str
     digest: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,10 @@ def _of_stage(recipe: Recipe, base: From) -> list[list[str]]:
 
 
 def _from(recipe: Recipe, base: From, stage: str = "") -> list[str]:
-    note = ["# Its digest is known once it is made here; `elpack image build` starts from it by digest."]
     named = f" AS {stage}" if stage else ""
+    note = [f"# {base.note}"] if base.note else []
     # another platform here than there, or none, and engines mix architectures without a word
-    return [*([] if base.digest else note), f"FROM --platform={recipe.about.platform} {word(base.reference)}{named}"]
+    return [*note, f"FROM --platform={recipe.about.platform} {word(base.reference)}{named}"]
 
 
 def _shell(line: str) -> str:

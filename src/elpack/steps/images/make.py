@@ -96,7 +96,7 @@ def _built(order: Order, engine: Engine, context: Path, say: Callable[[str], Non
     if order.flavour is Flavour.RPM:
         return _of_rpms(order, engine, context, told), None, 3
     found = base_image(order.session, engine, told)
-    base = From(found.reference, found.definition.reference, found.digest)
+    base = From(found.reference, found.name, found.digest)
     if order.mode is Mode.HOST:
         uv_layers(order.session, context, told, python=found.python)
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import ImageError, Problem
 from elpack.images.annotations import about_images
-from elpack.images.bases import base_for
+from elpack.images.bases import base_for, split_reference
 from elpack.images.containerfile import CONTEXT, From, Recipe
 from elpack.steps.images.pins import pins
 from elpack.steps.images.uv_tree import stage_commands
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from elpack.images.bases import BaseDefinition
     from elpack.images.model import Flavour, Images
     from elpack.session import Session
+
+_MADE = "Made of the stand-in's packages by `elpack image build`: nothing of it is EL9's."
+_LOOSE = "NOT PINNED: nothing is built upon a tag. `elpack image pin {name}` finds the digest."
 
 
 def images_of(session: Session) -> Images:
@@ -56,19 +59,15 @@ def committed_base(session: Session) -> From:
     """
     definition = base_definition(session)
     if definition.standin:
-        return From(definition.reference, definition.reference)
+        return From(definition.reference, definition.reference, note=_MADE)
     pin = pins(session.workspace).get(definition.name)
     reference = pin.reference if pin else definition.reference
     digest = pin.platforms.get(session.target.arch, "") if pin else ""
-    return From(f"{untagged(reference)}@{digest}" if digest else reference, reference, digest)
+    if not digest:
+        return From(reference, reference, note=_LOOSE.format(name=definition.name))
+    return From(f"{split_reference(reference)[0]}@{digest}", reference, digest)
 
 
 def base_definition(session: Session) -> BaseDefinition:
     """Return which base a session's images of flavour `uv` start from."""
     return base_for(session.target, images_of(session).bases)
-
-
-def untagged(reference: str) -> str:
-    """Return a reference without its tag, as engines want it before a digest."""
-    path, slash, last = reference.rpartition("/")
-    return f"{path}{slash}{last.partition(':')[0]}"
