@@ -63,8 +63,8 @@ def read_database(exported: bytes) -> tuple[InstalledPackage, ...]:
     """Return the packages of a database, in its order. Raises ValueError where it is no such thing."""
     try:
         return tuple(_packages(exported))
-    except (struct.error, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise ValueError(f"a header of the rpm database cannot be read: {error}") from error
+    except (struct.error, IndexError, KeyError, ValueError) as error:
+        raise ValueError(f"the rpm database cannot be read: {error}") from error
 
 
 def fixed_database(packages: Iterable[InstalledPackage], when: int, signed: Iterable[str]) -> bytes:
@@ -82,11 +82,11 @@ def _packages(exported: bytes) -> Iterator[InstalledPackage]:
     start = 0
     while start < len(exported):
         if exported[start : start + 8] != _MAGIC:
-            raise ValueError(f"no header at byte {start} of the rpm database")
+            raise ValueError(f"no header at byte {start}")
         entries, size = struct.unpack_from(">II", exported, start + 8)
         end = start + 16 + 16 * entries + size
         if end > len(exported) or size > _LIMIT:
-            raise ValueError(f"the header at byte {start} of the rpm database is cut short")
+            raise ValueError(f"the header at byte {start} is cut short")
         yield _package(exported[start:end], entries)
         start = end
 
@@ -95,7 +95,7 @@ def _package(header: bytes, entries: int) -> InstalledPackage:
     index = list(_ENTRY.iter_unpack(header[16 : 16 + 16 * entries]))
     data = header[16 + 16 * entries :]
     if index[0][0] != _IMMUTABLE:
-        raise ValueError("a header of the rpm database has no immutable region")
+        raise ValueError("a header has no immutable region")
     trailer = index[0][2]
     own = -_ENTRY.unpack_from(data, trailer)[2] // 16
     values = [_value(data, *entry) for entry in index[1:]]
@@ -125,9 +125,9 @@ def _value(data: bytes, tag: int, kind: int, offset: int, count: int) -> _Value:
         for _ in range(count):
             end = data.index(b"\0", end) + 1
     else:
-        raise ValueError(f"tag {tag} of a header of the rpm database has the unknown type {kind}")
+        raise ValueError(f"tag {tag} of a header has the unknown type {kind}")
     if not 0 <= offset <= end <= len(data):
-        raise ValueError(f"tag {tag} of a header of the rpm database lies outside of it")
+        raise ValueError(f"tag {tag} of a header lies outside of it")
     return _Value(tag, kind, count, data[offset:end])
 
 

@@ -36,11 +36,11 @@ from elpack.steps.images.tars import Member, write_layer
 from elpack.steps.install import must_be_ours
 from elpack.store.lock import locked
 from elpack.tools.dnf import Dnf, folder
-from elpack.tools.rpm import read_headers
+from elpack.tools.rpm import identities, read_headers
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from elpack.builders import Repository
     from elpack.config import Release
@@ -155,7 +155,7 @@ def _headers(making: _Making) -> dict[str, tuple[Package, RpmHeader]]:
     for package in making.plan.published():
         arch = "noarch" if package.noarch else making.plan.target.arch
         found[str(package.rpm)] = (package, where / f"{package.nvr}.{arch}.rpm")
-    missing = [path.name for _, path in found.values() if not path.is_file()]
+    missing = sorted(path.name for _, path in found.values() if not path.is_file())
     if missing:
         raise ImageError(
             *(Problem(f"{name} is not in the repository", str(where), fix="elpack rpm-all") for name in missing)
@@ -191,13 +191,13 @@ def _capability(text: str) -> str:
     return text.split(" ", 1)[0]
 
 
-def _key(making: _Making, wanted: Iterable[str], files: Iterable[Path]) -> str:
+def _key(making: _Making, wanted: Iterable[str], files: Sequence[Path]) -> str:
     dnf = making.dnf()
     repomds = [dnf.repomd(repository) for repository in making.base]
     if any(path is None for path in repomds):
         dnf.refresh(making.work / "metadata.log")
         repomds = [dnf.repomd(repository) for repository in making.base]
-    parts = [_FORMAT, dnf.arch, dnf.releasever, *wanted, *(digest_of(path) for path in files)]
+    parts = [_FORMAT, dnf.arch, dnf.releasever, *wanted, *identities(files, making.runner)]
     parts += [digest_of(path) for path in repomds if path]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
