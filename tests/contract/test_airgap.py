@@ -115,6 +115,19 @@ def test_damaged_results_are_not_packed(tmp_path: Path, shop: Shop) -> None:
         deliver(shop.release(), workspace, Wish((folder,)), run)
 
 
+def test_the_commands_of_the_readme_do_as_they_stand(original: Delivered, tmp_path: Path) -> None:
+    text = (original.folder / "README").read_text()
+    commands = "\n".join(line for line in text.partition("\n2. ")[0].splitlines() if line.startswith("    "))
+    assert f"cd {original.folder.name}\n" in commands
+    script = f"set -e\ncd '{original.folder.parent}'\n{commands}".replace("/var/tmp/airgap", f"{tmp_path}/keys")
+    done = said("sh", "-c", script, HOME=str(tmp_path))
+    assert done.code == 0, done.text
+    assert "Good signature" in done.text
+    assert " ".join(original.key[at : at + 4] for at in range(0, 20, 4)) in done.text
+    assert "install: OK\nverify: OK\n" in done.text
+    assert not (tmp_path / "keys").exists()
+
+
 # --- verified --------------------------------------------------------------------------------------------------------
 
 
