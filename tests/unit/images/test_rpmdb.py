@@ -16,15 +16,6 @@ INT8, INT32, STRING, BINARY, ARRAY = 2, 4, 6, 7, 8
 NAME, VERSION, RELEASE, ARCH = 1000, 1001, 1002, 1022
 MTIMES, INDEXES, BASENAMES, FOLDERS = 1034, 1116, 1117, 1118
 SIGNATURE, TIME, STATES, TRANSACTION = 268, 1008, 1029, 1128
-    1008,
-    1029,
-    1128,
-    268,
-    1117,
-    1118,
-    1116,
-    1034,
-)
 
 
 def header(name: str, when: int, signature: bytes = b"", files: tuple[str, ...] = ("a", "b")) -> bytes:
