@@ -44,7 +44,8 @@ def carried_images(results: Path, release: Release, workspace: Workspace) -> Car
     if not archives:
         return Carried()
     key = image_key(workspace, release.images or Images())
-    members = {str(path.relative_to(results)): member(path) for path in sorted((results / FOLDER).iterdir())}
+    beside = (path for path in sorted((results / FOLDER).iterdir()) if path.is_file() and path.suffix != ".pub")
+    members = {str(path.relative_to(results)): member(path) for path in beside}
     members[f"{FOLDER}/key.pub"] = text_member(key.public.pem.decode())
     lines = []
     for path in archives:
