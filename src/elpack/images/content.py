@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _TOOLS = re.compile(
     r"(?:.*/)?s?bin/(?:(?:.*-)?(?:gcc|g\+\+|c\+\+|cpp|cc|ld(?:\.\w+)?|as)(?:-[0-9.]+)?|make|cmake|ninja|uvx?"
-    r"|pip[0-9.]*|dnf[0-9.]*|microdnf|yum|apt|apt-get)"
+    r"|pip[0-9.]*|dnf[0-9.-]*|microdnf|yum|apt|apt-get)"
 )
 _INSTALLERS = re.compile(r".*/(?:site|dist)-packages/(pip|uv|ensurepip)(?:-[^/]+)?/.*")
 _LEFT = re.compile(
