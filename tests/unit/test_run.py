@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from elpack.errors import CommandError, ToolMissingError
-from elpack.run import Command, Completed, marked, run, stop_logged, tail
+from elpack.run import Command, Completed, marked, run, running, stop_logged, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,3 +209,26 @@ def test_an_agent_that_closes_its_files_is_known_by_its_keyring(tmp_path: Path) 
             subprocess.run(("pkill", "-KILL", "-P", str(agent.pid)), check=False)
             agent.kill()
             agent.wait(10)
+
+
+def test_a_program_that_runs_meanwhile_ends_with_all_its_children(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    script = "sleep 600 & echo $!; sleep 600"
+    with running(Command(("sh", "-c", script), log=log)) as one:
+        while not log.read_text():
+            assert one.ended(0.02) is None
+        child = int(log.read_text())
+        os.kill(child, 0)
+    assert one.ended(0) is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_a_program_that_ended_by_itself_tells_how() -> None:
+    with running(Command(("sh", "-c", "exit 3"))) as one:
+        assert one.ended(10) == 3
+
+
+def test_a_program_that_is_not_there_cannot_run_meanwhile() -> None:
+    with pytest.raises(ToolMissingError), running(Command(("no-such-program",))):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
 from contextlib import contextmanager
@@ -132,13 +133,16 @@ def _send(client: PodmanClient, method: str, path: str, params: Mapping[str, Any
 def _greeted(client: PodmanClient, url: str) -> Problem | None:
     """Return why podman does not answer, None when it does."""
     with warnings.catch_warnings():
-        # podman-py forgets to close a socket that is refused
+        # podman-py forgets to close a socket that is refused, which the error's traceback keeps
         warnings.simplefilter("ignore", ResourceWarning)
+        problem = None
         try:
             client.api.get("/_ping", timeout=_GREETING).raise_for_status()
         except PODMAN_ERRORS as error:
-            return _refused(url, error)
-    return None
+            problem = _refused(url, error)
+        if problem:
+            gc.collect()
+    return problem
 
 
 def _refused(url: str, error: BaseException) -> Problem:

@@ -82,7 +82,8 @@ def context(tmp_path: Path, look: bytes) -> Path:
     write_tar(folder / "first-party.tar", {"opt/app": b"app"})
     (folder / "Containerfile").write_text(
         "# generated\nFROM scratch\nADD third-party.tar /\nADD first-party.tar /\n"
-        'LABEL org.opencontainers.image.title="shop" other="1"\nENTRYPOINT ["/look"]\nCMD ["/opt/app"]\nUSER 1000:1000\n'
+        'LABEL org.opencontainers.image.title="shop" other="1"\n'
+        'ENTRYPOINT ["/look"]\nCMD ["/opt/app"]\nUSER 1000:1000\n'
     )
     return folder
 
