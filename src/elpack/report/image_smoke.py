@@ -1,0 +1,22 @@
+"""What the user reads about images that were tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from elpack.steps.images.smoke import ImageSmokeReport
+
+
+def tried_table(report: ImageSmokeReport) -> Table:
+    """Return the steps of one image, how each went, and in which time."""
+    title = f"{report.digest}\nreached by the {report.network} network; {report.seconds:.0f} s; logs: {report.logs}"
+    table = Table(title=title if report.network else report.digest, title_justify="left", box=None)
+    table.add_column("step")
+    table.add_column("result")
+    table.add_column("seconds", justify="right")
+    for step in report.steps:
+        table.add_row(step.name, f"[green]{step.status}[/]", f"{step.seconds:.1f}")
+    return table

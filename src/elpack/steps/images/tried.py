@@ -1,0 +1,93 @@
+"""Tries the images in a folder of results, or one that lies in a registry, as their user will run them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from elpack.engine import engine
+from elpack.errors import ImageError, Problem
+from elpack.images.annotations import about_images, platform_of
+from elpack.listed import IMAGES
+from elpack.manifest import digest_of, read_manifest
+from elpack.steps.images.archive import Archive
+from elpack.steps.images.recipe import flavours_of, images_of
+from elpack.steps.images.smoke import Subject, smoke_image
+from elpack.steps.images.subjects import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from elpack.engine import Engine
+    from elpack.images.model import Flavour
+    from elpack.images.oci import OciDigest
+    from elpack.session import Session
+    from elpack.steps.images.smoke import ImageSmokeReport
+
+_FIX = "elpack image build"
+
+
+def try_images(
+    session: Session, flavours: Sequence[Flavour], reference: str, say: Callable[[str], None]
+) -> tuple[ImageSmokeReport, ...]:
+    """Try the images of a planned session; without flavours those of the release, with a reference that one instead.
+
+    The caller holds the workspace. Raises `SmokeError` with what failed in the first that does not pass, `ImageError`
+    for one that is not there or not as the manifest lists it, `EngineError`, `RegistryError`.
+    """
+    images_of(session)
+    found = [] if reference else [(str(one), archive_of(session, one)) for one in flavours_of(session, flavours)]
+    with engine(session.workspace, session.runner) as podman:
+        for notice in podman.notices:
+            session.screen.notice(notice)
+        if reference:
+            image = podman.pull(reference, platform_of(session.target.arch))
+            return (_tried(session, podman, "image", image, None, say),)
+        return tuple(_of_archive(session, podman, flavour, archive, say) for flavour, archive in found)
+
+
+def archive_of(session: Session, flavour: Flavour) -> Archive:
+    """Return the archive of a flavour in the results. Raises `ImageError` when it is not the one of the manifest."""
+    name = f"{about_images(session.project.release, session.plan).stem(flavour)}{SUFFIX}"
+    listed = {file.path: file for file in read_manifest(session.output, ImageError).files}
+    place, path = f"{IMAGES}/{name}", session.output / IMAGES / name
+    if place not in listed or not path.is_file():
+        raise ImageError(Problem(f"there is no image of flavour {flavour}", str(path), fix=_FIX))
+    if digest_of(path) != listed[place].content.sha256:
+        raise ImageError(Problem("it is not the image that the manifest lists", str(path), fix=_FIX))
+    return Archive(path)
+
+
+def _of_archive(
+    session: Session, podman: Engine, flavour: str, archive: Archive, say: Callable[[str], None]
+) -> ImageSmokeReport:
+    """Try one from an archive, which is in the engine's storage only as long as that takes, unless it was before."""
+    image = archive.images[0]
+    there = podman.has(image.blobs[0].digest.removeprefix("sha256:"))
+    loaded = podman.load(archive.path)
+    try:
+        return _tried(session, podman, f"image-{flavour}", loaded, image.descriptor.digest, say)
+    finally:
+        if not there:
+            podman.remove(loaded)
+
+
+def _tried(  # noqa: PLR0917 - the caller's own values, once
+    session: Session,
+    podman: Engine,
+    name: str,
+    image: str,
+    digest: OciDigest | None,
+    say: Callable[[str], None],
+) -> ImageSmokeReport:
+    release, plan = session.project.release, session.plan
+    subject = Subject(
+        image, images_of(session), release.smoke, plan.places(), plan.versions(), session.workspace.home, digest
+    )
+    return smoke_image(
+        podman,
+        subject,
+        logs=session.output / "logs" / name,
+        owner=str(session.workspace.work),
+        progress=say,
+        notice=session.screen.notice,
+    )
