@@ -72,15 +72,6 @@ def containerfile(recipe: Recipe, flavour: Flavour, mode: Mode, base: From | Non
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
 
-def upon(recipe: Recipe, layers: str) -> str:
-    """Return what is built in place of flavour `rpm`'s Containerfile, upon an image with the layers that it adds.
-
-    Engines give what they add other times where they are told one for the image, and all bytecode would be stale.
-    """
-    sections = [[f"FROM --platform={recipe.about.platform} {word(layers)}"], _settings(recipe, None)]
-    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
-
-
 def quoted(text: str) -> str:
     """Return text as one word of ENV and LABEL, taken literally. Raises `ImageError` for line ends and the like."""
     if not text.isprintable():

@@ -13,7 +13,7 @@ from tests.unit.plans import RELEASE, Case
 from elpack.config import parse_release
 from elpack.errors import ImageError
 from elpack.images.annotations import HEALTH, About, about_images, labels
-from elpack.images.containerfile import From, Recipe, containerfile, exec_form, file_name, quoted, upon, word
+from elpack.images.containerfile import From, Recipe, containerfile, exec_form, file_name, quoted, word
 from elpack.images.model import Flavour, Images, Mode
 from elpack.plan.make import make_plan
 
@@ -84,11 +84,6 @@ def test_a_stage_makes_the_tree_and_the_last_one_copies_it() -> None:
     assert said[0].endswith(" AS tree")
     assert "RUN --mount=type=bind,target=/context one &&     two" in said
     assert said[said.index("COPY --from=tree /opt/shop /opt/shop") + 1] == "ADD overlay.tar /"
-
-
-def test_settings_upon_layers_are_those_of_the_containerfile() -> None:
-    whole = instructions(containerfile(recipe(), Flavour.RPM, Mode.HOST))
-    assert instructions(upon(recipe(), "localhost/layers:1"))[1:] == whole[4:]
 
 
 def test_labels_tell_where_it_comes_from_and_how_its_health_is_asked_for() -> None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from elpack import __version__
 from elpack.atomic import write_text
-from elpack.engine.layers import load_layers
 from elpack.errors import ImageError
 from elpack.images.annotations import oci_annotations
 from elpack.images.container import misfits
-from elpack.images.containerfile import CONTEXT, From, containerfile, file_name, upon
+from elpack.images.containerfile import CONTEXT, From, containerfile, file_name
 from elpack.images.content import builder_paths
 from elpack.images.model import Flavour, Mode
 from elpack.provenance import Artefact, Material, statement
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from elpack.engine import Engine
     from elpack.images.containerfile import Recipe
     from elpack.session import Session
-
-_LAYERS = "localhost/elpack/layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +91,22 @@ def _built(order: Order, engine: Engine, context: Path, say: Callable[[str], Non
         say(f"{order.name}: {text}")
 
     if order.flavour is Flavour.RPM:
-        return _of_rpms(order, engine, context, told), None, 3
-    found = base_image(order.session, engine, told)
-    base = From(found.reference, found.name, found.digest)
-    if order.mode is Mode.HOST:
-        uv_layers(order.session, context, told, python=found.python)
+        base, layers = None, 3
+        _put_rpms(order, context, told)
     else:
-        uv_stage(order.session, context, told, python=found.python, context=CONTEXT)
+        found = base_image(order.session, engine, told)
+        base, layers = From(found.reference, found.name, found.digest), 2
+        if order.mode is Mode.HOST:
+            uv_layers(order.session, context, told, python=found.python)
+        else:
+            uv_stage(order.session, context, told, python=found.python, context=CONTEXT)
     text = containerfile(order.recipe, order.flavour, order.mode, base)
-    return _build(order, engine, context, text, told), base, 2
+    return _build(order, engine, context, text, told), base, layers
 
 
-def _of_rpms(order: Order, engine: Engine, context: Path, say: Callable[[str], None]) -> str:
-    session, about = order.session, order.recipe.about
-    layers = rpm_layers(
+def _put_rpms(order: Order, context: Path, say: Callable[[str], None]) -> None:
+    session = order.session
+    rpm_layers(
         session.project.release,
         session.plan,
         session.base.repositories,
@@ -118,12 +117,6 @@ def _of_rpms(order: Order, engine: Engine, context: Path, say: Callable[[str], N
         runner=session.runner,
         progress=say,
     )
-    name = f"{_LAYERS}:{about.name}-{session.target.name}-{session.target.arch}"
-    say("layers into the engine")
-    load_layers(engine, [layer.tar for layer in layers], name, about.platform, about.timestamp)
-    for layer in layers:
-        layer.tar.unlink()
-    return _build(order, engine, context, upon(order.recipe, name), say)
 
 
 def _build(order: Order, engine: Engine, context: Path, text: str, say: Callable[[str], None]) -> str:

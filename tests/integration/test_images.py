@@ -1,0 +1,153 @@
+"""The images of the real release: what is handed over, the same bytes from elsewhere, and what a change rewrites."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.integration.wamp import OUTPUT, PROJECT, STANDIN, elpack
+
+from elpack.steps.images.archive import Archive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.integration, pytest.mark.root]
+
+STEM = "crossbar-26.10.1-1.el9s"
+FLAVOURS = ("uv", "rpm")
+PREFIX = "opt/crossbar/"
+
+
+def build(project: Path, *arguments: str) -> dict[str, Any]:
+    done = elpack("image", "build", *STANDIN, "--json", *arguments, project=project)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return dict(json.loads(done.stdout))
+
+
+def layers(archive: Path) -> list[str]:
+    return [blob.digest for blob in Archive(archive).images[0].blobs[1:]]
+
+
+def config(archive: Path) -> dict[str, Any]:
+    opened = Archive(archive)
+    return dict(json.loads(opened.read(opened.images[0].blobs[0].digest)))
+
+
+def tree(archive: Path) -> dict[str, tuple[int, int, str]]:
+    """Return mode, owner and content of all below the prefix, and of what belongs to it elsewhere."""
+    found = {}
+    opened = Archive(archive)
+    for blob in opened.images[0].blobs[1:]:
+        plain = gzip.decompress(b"".join(opened.pieces(blob)))
+        with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isreg() else None
+                content = hashlib.sha256(file.read()).hexdigest() if file else member.linkname
+                found[member.name.strip("/")] = (member.mode, member.uid, content)
+    return {path: one for path, one in found.items() if path.startswith((PREFIX, "etc/crossbar", "data", "etc/passwd"))}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(images: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project in another folder, with what was fetched and built, but no image and no key."""
+    project = tmp_path_factory.mktemp("a-much-longer-name-of-another-folder")
+    for name in ("elpack.toml", "pylock.build.toml"):
+        shutil.copy2(PROJECT / name, project)
+    shutil.copytree(PROJECT / "specs", project / "specs")
+    (project / ".elpack").mkdir()
+    for name, how in (("downloads", "-al"), ("facts", "-al"), ("standin", "-a"), ("store", "-a")):
+        subprocess.run(("cp", how, f"{PROJECT}/.elpack/{name}", f"{project}/.elpack/"), check=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def second(elsewhere: Path) -> dict[str, Any]:
+    return build(elsewhere)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_image_is_listed_with_what_describes_it(images: dict[str, Any], flavour: str) -> None:
+    manifest = json.loads((OUTPUT / "manifest.json").read_text())
+    listed = {entry["path"]: entry["kind"] for entry in manifest["artefacts"]}
+    stem = f"images/{STEM}-{flavour}"
+    assert {listed[f"{stem}{end}"] for end in (".cdx.json", ".intoto.json", ".dsse.json")} == {"sbom", "provenance"}
+    assert listed[f"{stem}.oci.tar"] == "image"
+    assert images[f"{STEM}-{flavour}.oci.tar"]["platform"] == "linux/amd64"
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_an_image_says_of_itself(images: dict[str, Any], flavour: str) -> None:
+    said = config(OUTPUT / images[f"{STEM}-{flavour}.oci.tar"]["path"])
+    settings = said["config"]
+    assert (settings["User"], settings["StopSignal"], settings["WorkingDir"]) == ("1000:1000", "SIGINT", "/data")
+    assert settings["Entrypoint"] == ["crossbar"]
+    assert settings["Labels"]["org.opencontainers.image.version"] == "26.10.1-1.el9s"
+    assert json.loads(settings["Labels"]["io.elpack.health"])[0] == "/opt/crossbar/bin/python"
+    assert said["created"] == "2026-11-20T00:00:00Z"
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_bill_of_materials_names_dists_and_the_systems_packages(images: dict[str, Any], flavour: str) -> None:
+    document = json.loads((OUTPUT / f"images/{STEM}-{flavour}.cdx.json").read_text())
+    purls = {one.get("purl", "") for one in document["components"]}
+    assert "pkg:pypi/crossbar@26.10.1" in purls
+    assert [purl for purl in purls if purl.startswith("pkg:rpm/el9-standin/glibc@")]
+    assert bool([purl for purl in purls if purl.startswith("pkg:rpm/crossbar/crossbar@")]) is (flavour == "rpm")
+
+
+def test_verify_judges_images_too(images: dict[str, Any]) -> None:
+    done = elpack("verify")
+    assert done.returncode == 0, done.stderr
+    assert "2 image" in done.stdout
+
+
+def test_a_second_run_makes_nothing(images: dict[str, Any]) -> None:
+    before = (OUTPUT / "manifest.json").read_bytes()
+    again = build(PROJECT)
+    assert all(one["cached"] for one in again.values())
+    assert {name: one["index"] for name, one in again.items()} == {name: one["index"] for name, one in images.items()}
+    assert (OUTPUT / "manifest.json").read_bytes() == before
+
+
+def test_another_folder_work_folder_time_and_key_give_the_same_digest(
+    images: dict[str, Any], second: dict[str, Any]
+) -> None:
+    assert not any(one["cached"] for one in second.values())
+    assert {name: one["index"] for name, one in second.items()} == {name: one["index"] for name, one in images.items()}
+
+
+def test_mode_container_gives_the_same_tree(images: dict[str, Any], elsewhere: Path, second: dict[str, Any]) -> None:
+    there = elsewhere / "dist" / "el9-standin" / "x86_64"
+    one = build(elsewhere, "--flavour", "uv", "--mode", "container")[f"{STEM}-uv.oci.tar"]
+    inside, beside = tree(there / one["path"]), tree(OUTPUT / "images" / f"{STEM}-uv.oci.tar")
+    assert inside.keys() == beside.keys()
+    assert {path for path in inside if inside[path] != beside[path]} == set()
+
+
+def test_a_change_of_our_own_rewrites_the_last_layer_alone(
+    images: dict[str, Any], elsewhere: Path, second: dict[str, Any]
+) -> None:
+    asset = elsewhere / "specs" / "crossbar" / "config.json"
+    asset.write_text(asset.read_text() + "\n")
+    changed = build(elsewhere)
+    for name, one in changed.items():
+        new = layers(elsewhere / "dist" / "el9-standin" / "x86_64" / one["path"])
+        old = layers(OUTPUT / "images" / name)
+        assert new[:-1] == old[:-1], name
+        assert new[-1] != old[-1], name
+
+
+def test_a_publication_leaves_images_to_the_registry(images: dict[str, Any], tmp_path: Path) -> None:
+    done = elpack("publish", str(tmp_path / "www"), "--snapshot", "--target", "el9-standin")
+    assert done.returncode == 0, done.stderr[-3000:]
+    published = next((tmp_path / "www").rglob("manifest.json.asc")).parent
+    assert (published / "repo").is_dir()
+    assert not (published / "images").exists()
