@@ -1,4 +1,4 @@
-"""``python -m benchmarks [specs|wheels] [--json]``: run a benchmark, or all of them, and print its table."""
+"""``python -m benchmarks [specs|wheels|images] [--json]``: run a benchmark, or all of them, and print its table."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import specs, wheels
+from benchmarks import images, specs, wheels
 from benchmarks.project import Settings
 
-BENCHMARKS = {"specs": specs.run_benchmark, "wheels": wheels.run}
+BENCHMARKS = {"specs": specs.run_benchmark, "wheels": wheels.run, "images": images.run_images}
 
 
 def main() -> None:

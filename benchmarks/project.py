@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 
 from elpack.fetch import fetch_all
-from elpack.pipeline import Options, Session, carry_out
+from elpack.pipeline import carry_out
 from elpack.report.terminal import Terminal
+from elpack.session import Options, Session
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -1,0 +1,215 @@
+"""``images``: how large the images are, and how long they take, beside an image of the usual form upon the same base.
+
+The peer is the plain Containerfile: from the base, uv and the application's source, ``uv sync``, the entry point.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tarfile
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uv
+
+from benchmarks.measure import progress, run
+from benchmarks.project import Settings, planned
+from benchmarks.table import Table
+from elpack.engine import engine
+from elpack.images.model import Flavour
+from elpack.steps.images.archive import Archive
+from elpack.steps.images.base import base_image
+
+if TYPE_CHECKING:
+    from elpack.engine import Engine
+    from elpack.images.oci import Descriptor
+    from elpack.session import Session
+    from elpack.steps.images.base import BaseImage
+
+CONTAINERFILE = """\
+FROM --platform={platform} {base}
+COPY uv /usr/local/bin/uv
+COPY source /src
+WORKDIR /src
+ENV UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_OFFLINE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
+RUN {cache} uv sync --frozen --no-dev --no-editable --python {python}
+ENTRYPOINT ["/src/.venv/bin/{command}"]
+"""
+# What uv fetched lies in its cache, which such an image keeps: it is copied where the network would have put it.
+KEPT = "--mount=type=bind,source=cache,target=/cache mkdir -p /root/.cache && cp -a /cache /root/.cache/uv &&"
+LENT = "--mount=type=bind,source=cache,target=/cache cp -a /cache /tmp/uv && UV_CACHE_DIR=/tmp/uv"
+DROP = " && rm -rf /tmp/uv"
+GOALS = {"seed": 0.6, "tree": 1.05, "rebuild": 5.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes of an image: its layers as they travel, and as they lie on disk."""
+
+    compressed: int
+    uncompressed: int
+
+
+def run_images(settings: Settings) -> Table:
+    columns = ("image", "MB", "MB compressed", "vs seed", "vs base and tree", "cold s", "again s")
+    table = Table("images", f"images of the release for {settings.target}", columns)
+    work = settings.work / "images"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    session = planned(settings, "base")
+    progress("images: elpack's own")
+    own = {flavour: _built(settings, flavour, work) for flavour in Flavour}
+    progress("images: the plain Containerfile")
+    with engine(settings.workspace, session.runner) as podman:
+        base = base_image(session, podman, lambda _: None)
+        context = work / "context"
+        context.mkdir()
+        tree, plain_tree = _warmed(session, context)
+        seeds = {
+            "plain Containerfile": _seed(session, podman, base, context, KEPT),
+            "plain Containerfile, without uv's cache": _seed(session, podman, base, context, LENT),
+        }
+    seed, _ = seeds["plain Containerfile"]
+    whole = base.size + tree
+    for name, (size, cold) in seeds.items():
+        table.rows.append((name, *_row(size, seed, whole), cold, None))
+    for flavour, (size, cold, again) in own.items():
+        table.rows.append((f"elpack, flavour {flavour}", *_row(size, seed, whole), cold, again))
+    name = "elpack, flavour uv, one line of the application changed"
+    table.rows.append((name, *(None,) * 5, _changed(settings, work)))
+    table.notes += [
+        f"base {_mb(base.size):.1f} MB; tree {_mb(tree):.1f} MB with byte code, {_mb(plain_tree):.1f} MB without",
+        f"goals: {GOALS['seed']} of the plain Containerfile's size, {GOALS['tree']} of base and tree",
+        f"goal after a change of one line: {GOALS['rebuild']:.0f} s",
+        "cold: RPMs are built and files fetched, no image is; the plain Containerfile has uv's cache as well",
+        "again: nothing changed",
+    ]
+    return table
+
+
+def _row(size: Size, seed: Size, whole: int) -> tuple[float, float, float, float]:
+    return (
+        *(_mb(size.uncompressed), _mb(size.compressed)),
+        *(size.uncompressed / seed.uncompressed, size.uncompressed / whole),
+    )
+
+
+def _mb(size: int) -> float:
+    return size / 1e6
+
+
+def _elpack(settings: Settings, *arguments: str, file: Path | None = None) -> tuple[float, dict[str, Any]]:
+    """Run `elpack image build`; return its wall seconds, and what it tells of the images by their file names."""
+    command = [sys.executable, "-m", "elpack", "image", "build", "--json", "--file", str(file or settings.file)]
+    command += ["--target", settings.target, "--work", str(settings.workspace.work), *arguments]
+    start = time.monotonic()
+    _, code, text = run(command)
+    if code != 0:
+        raise SystemExit(f"elpack image build ended with {code}\n{text[-2000:]}")
+    return time.monotonic() - start, json.loads(text[text.index("{\n") :])
+
+
+def _built(settings: Settings, flavour: Flavour, work: Path) -> tuple[Size, float, float]:
+    """Make an image cold, then once more; return its size and both times."""
+    dist = work / "dist"
+    options = ("--flavour", flavour, "--dist", str(dist))
+    # what was made before; layers and bases stay, as do downloads
+    shutil.rmtree(settings.workspace.work / "images" / "made", ignore_errors=True)
+    cold, told = _elpack(settings, *options)
+    again, _ = _elpack(settings, *options)
+    (one,) = (one for one in told.values() if one["flavour"] == flavour)
+    (archive,) = dist.rglob(Path(one["path"]).name)
+    return size_of(archive), cold, again
+
+
+def size_of(path: Path) -> Size:
+    """Return the size of the one image in an OCI archive."""
+    archive = Archive(path)
+    (image,) = archive.images
+    layers = image.blobs[1:]
+    return Size(sum(layer.size for layer in layers), sum(_unpacked(archive, layer) for layer in layers))
+
+
+def _unpacked(archive: Archive, layer: Descriptor) -> int:
+    if not layer.media_type.endswith("gzip"):
+        return layer.size
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    return sum(len(unpacker.decompress(piece)) for piece in archive.pieces(layer))
+
+
+def _source(session: Session, into: Path) -> Path:
+    """Unpack the application's sdist."""
+    name = session.project.release.application.name
+    package = next(one for one in session.plan.packages if one.dist == name and one.role.at_run_time)
+    sdist = session.gathered.paths[package.sources[0].sha256]
+    with tarfile.open(sdist) as archive:
+        archive.extractall(into / "unpacked", filter="data")
+    (tree,) = (into / "unpacked").iterdir()
+    return tree.rename(into / "source")
+
+
+def _warmed(session: Session, context: Path) -> tuple[int, int]:
+    """Fill uv's cache, which the image is made from; return the tree's bytes with and without byte code."""
+    source = _source(session, context)
+    shutil.copy(uv.find_uv_bin(), context / "uv")
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(context.parent), "UV_CACHE_DIR": str(context / "cache")}
+    env |= {"UV_LINK_MODE": "copy", "UV_NO_CONFIG": "1"}
+    command = [str(context / "uv"), "sync", "--frozen", "--no-dev", "--no-editable", "--project", str(source)]
+    command += ["--python", session.target.python, "--compile-bytecode"]
+    _, code, text = run(command, env=env)
+    if code != 0:
+        raise SystemExit(f"uv sync ended with {code}\n{text[-2000:]}")
+    files = [path for path in (source / ".venv").rglob("*") if path.is_file() and not path.is_symlink()]
+    whole = sum(path.stat().st_size for path in files)
+    without = sum(path.stat().st_size for path in files if path.suffix != ".pyc")
+    shutil.rmtree(source / ".venv")
+    return whole, without
+
+
+def _seed(session: Session, podman: Engine, base: BaseImage, context: Path, cache: str) -> tuple[Size, float]:
+    text = CONTAINERFILE.format(
+        platform="linux/amd64",
+        base=base.reference,
+        cache=cache,
+        python=base.python,
+        command=session.project.release.application.expose[0],
+    )
+    if cache == LENT:
+        text = text.replace(f"--python {base.python}\n", f"--python {base.python}{DROP}\n")
+    work = context.parent
+    file, archive, log = work / "Containerfile", work / "seed.oci.tar", work / "seed.log"
+    file.write_text(text)
+    start = time.monotonic()
+    image = podman.build(context, file, platform="linux/amd64", timestamp=0, progress=lambda _: None, log=log)
+    seconds = time.monotonic() - start
+    podman.save(image, archive)
+    size = size_of(archive)
+    archive.unlink()
+    podman.remove(image)
+    return size, seconds
+
+
+def _changed(settings: Settings, work: Path) -> float:
+    """Change one line of the application in a checkout, and return how long its image takes then."""
+    project = work / "project"
+    project.mkdir()
+    for name in ("elpack.toml", "pylock.build.toml"):
+        shutil.copy(settings.file.parent / name, project)
+    for name in ("specs", "containers"):
+        if (settings.file.parent / name).is_dir():
+            shutil.copytree(settings.file.parent / name, project / name)
+    checkout = shutil.copytree(work / "context" / "source", work / "crossbar")
+    parents = (checkout, checkout / "src")
+    module = next(path for parent in parents for path in sorted(parent.glob("*/__init__.py")))
+    options = ("--flavour", Flavour.UV, "--dist", str(work / "changed"))
+    seconds = 0.0
+    for number in range(2):
+        # the first time makes the checkout's sdist and what hangs on it, the second is what counts
+        module.write_text(f"{module.read_text()}\n# changed {number}\n")
+        seconds, _ = _elpack(settings, *options, file=project / "elpack.toml")
+    return seconds
