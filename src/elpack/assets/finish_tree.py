@@ -2,8 +2,9 @@
 
 Run by the target's own Python, in a sandbox or in the first stage of a Containerfile; needs nothing but the standard
 library. ``finish_tree.py bare TREE`` follows `uv venv`, ``finish_tree.py finish TREE`` comes last. TREE is a JSON file:
-the prefix, the interpreter, the text of pyvenv.cfg, the paths below site-packages that are not byte-compiled, and all
-files that there may be below the prefix, with their digests as far as they are known before.
+the prefix, the interpreter, the text of pyvenv.cfg, the paths below site-packages that are not byte-compiled, folders
+with bytecode of dists that were compiled before, and all files that there may be below the prefix, with their digests
+as far as they are known before.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main() -> None:
     if action == "bare":
         bare(prefix, told["python"])
     else:
-        finish(prefix, told["pyvenv"], told["keep_source"])
+        finish(prefix, told["pyvenv"], told["keep_source"], told["bytecode"])
         check(prefix, told["files"], told["keep_source"])
 
 
@@ -58,7 +59,7 @@ def bare(prefix: Path, interpreter: str) -> None:
     (prefix / "pyvenv.cfg").write_bytes(config)
 
 
-def finish(prefix: Path, pyvenv: str, keep_source: list[str]) -> None:
+def finish(prefix: Path, pyvenv: str, keep_source: list[str], bytecode: dict[str, str]) -> None:
     """Make modes, commands and records the same wherever the tree was made; compile it."""
     (prefix / "pyvenv.cfg").write_text(pyvenv, encoding="utf-8")
     for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
@@ -73,7 +74,7 @@ def finish(prefix: Path, pyvenv: str, keep_source: list[str]) -> None:
         normalise(prefix, path)
     for record in sorted(site.glob("*.dist-info/RECORD")):
         write_record(record)
-    compile_all(site, frozenset(keep_source))
+    compile_all(site, frozenset(keep_source), bytecode)
 
 
 def site_packages(prefix: Path) -> Path:
@@ -127,16 +128,26 @@ def write_record(record: Path) -> None:
     record.chmod(0o644)
 
 
-def compile_all(site: Path, keep_source: frozenset[str]) -> None:
-    """Compile every module. Each dist has a process of its own, so that its bytecode does not hang on the others.
+def compile_all(site: Path, keep_source: frozenset[str], ready: dict[str, str]) -> None:
+    """Compile every module, but for dists whose bytecode is `ready`: a folder with it, by the name of their dist-info.
 
-    Python writes a reference into bytecode for a string that happens to be in memory already.
+    Python writes a reference into bytecode for a string that happens to be in memory already. So the modules of one
+    package of one dist have a process of their own: what they become does not hang on who else is there.
     """
-    dists = [[path for path in recorded(record) if path.suffix == ".py"] for record in site.glob("*.dist-info/RECORD")]
+    groups: dict[tuple[str, ...], list[Path]] = {}
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        info = record.parent.name
+        if info in ready:
+            shutil.copytree(ready[info], site, dirs_exist_ok=True)
+            continue
+        for path in recorded(record):
+            if path.suffix == ".py":
+                inside = path.relative_to(site)
+                groups.setdefault((info, *inside.parent.parts[:2]), []).append(path)
     running: set[int] = set()
     failed = False
     # the one that takes longest is not to be the last
-    for paths in sorted(dists, key=lambda paths: (-sum(path.stat().st_size for path in paths), paths)):
+    for paths in sorted(groups.values(), key=lambda paths: (-sum(path.stat().st_size for path in paths), paths)):
         while len(running) >= (os.cpu_count() or 1):
             failed |= wait_one(running)
         child = os.fork()

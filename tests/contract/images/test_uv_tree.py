@@ -215,6 +215,15 @@ def test_a_change_of_the_application_alone_leaves_the_other_layer(tmp_path: Path
     assert said == ["third-party: as before", "wheel of app"]
 
 
+def test_bytecode_of_before_makes_the_same_layer(tmp_path: Path) -> None:
+    session = _planned(tmp_path)
+    before = uv_tree.uv_layers(session, tmp_path / "layers")
+    (kept,) = (tmp_path / ".elpack/images/uv").glob("*/bytecode/app/*/app/__pycache__/__init__.*.pyc")
+    shutil.rmtree(next((tmp_path / ".elpack/images/uv").glob("*/first-party")))
+    assert uv_tree.uv_layers(session, tmp_path / "layers") == before
+    assert kept.exists()
+
+
 def test_a_damaged_layer_of_before_is_made_again(tmp_path: Path) -> None:
     session = _planned(tmp_path)
     before = uv_tree.uv_layers(session, tmp_path / "layers")

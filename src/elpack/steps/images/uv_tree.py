@@ -20,6 +20,7 @@ from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
 from elpack.steps.exchange import link_or_copy
 from elpack.steps.images.tars import Member, write_layer
+from elpack.steps.images.uv_bytecode import Bytecode
 from elpack.steps.images.uv_content import installed
 from elpack.steps.images.uv_index import make_index
 from elpack.steps.images.uv_inputs import made_here, read_inputs
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from elpack.steps.images.uv_inputs import UvInputs
     from elpack.steps.images.uv_sandbox import Index, Task, UvSandbox
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when layers are made in another way than before."""
 THIRD_PARTY, FIRST_PARTY, OVERLAY = "third-party", "first-party", "overlay"
 _FETCHED = f"{uv.HOME}/fetched"
@@ -199,7 +200,8 @@ class _Making:
         interpreter, prefix = self.sandbox.target.interpreter, self.sandbox.prefix
         with self.sandbox.task() as task:
             self.put(task)
-            files = self.write_tree(task.home, packages, wheels, self._below() if own else {})
+            ready = Bytecode(self.work / "bytecode", self._common(), self.inputs, packages if own else ())
+            files = self.write_tree(task.home, packages, wheels, self._below() if own else {}, ready.known(wheels))
             commands = [(uv.venv(interpreter, prefix), "/"), (uv.finish(interpreter, "bare"), "/")]
             if not own:
                 say(f"uv installs {len(packages)} dists")
@@ -213,8 +215,9 @@ class _Making:
                 word for path in wheels.values() for word in ("--ro-bind", str(path), f"{uv.WHEELS}/{path.name}")
             )
             index = None if own else self.index()
-            binds = (*self.binds(), *shown)
+            binds = (*self.binds(), *shown, *ready.binds(wheels))
             _judged(task.run(commands, log=self.log(name), index=index, offline=own, binds=binds))
+            ready.keep(task.tree, wheels)
             members = [*_members(task.tree, prefix, self.when, links=own)]
             return write_layer(name, [*members, *(self.overlay() if own else ())], into), files
 
@@ -262,11 +265,12 @@ class _Making:
         dists: Iterable[NormalizedName],
         wheels: Mapping[NormalizedName, Path],
         below: Mapping[str, str] | None = None,
+        bytecode: Mapping[str, str] | None = None,
     ) -> Mapping[str, str]:
         """Write what `finish_tree.py` is told, and that program itself, into a folder that becomes `uv.HOME`.
 
-        below: the files of the layer below. Returns the dists' files, by path below the prefix, with their digests as
-        far as they are known. Raises `ImageError` when two dists have a file of one name.
+        below: the files of the layer below; bytecode: see `Bytecode.known`. Returns the dists' files, by path below the
+        prefix, with their digests as far as they are known. Raises `ImageError` when two dists have a file of one name.
         """
         prefix, python = self.sandbox.prefix, self.inputs.target.python
         files: dict[str, str] = {}
@@ -286,17 +290,22 @@ class _Making:
         folder = os.path.dirname(self.python)  # noqa: PTH120 - of the image, not of this machine
         pyvenv = f"home = {folder}\ninclude-system-site-packages = false\nversion = {python}\n"
         told = {"prefix": prefix, "python": self.python, "pyvenv": pyvenv, "keep_source": keep, "files": files}
+        told["bytecode"] = dict(bytecode or {})
         (home / Path(uv.TREE).name).write_text(json.dumps(told, sort_keys=True))
         name = Path(uv.FINISH).name
         (home / name).write_text((resources.files("elpack.assets") / name).read_text())
         return files
 
+    def _common(self) -> tuple[str, ...]:
+        """Return what all that is made hangs on."""
+        assets = [resources.files("elpack.assets") / name for name in ("finish_tree.py", "uv_task.py")]
+        programs = [hashlib.sha256(asset.read_bytes()).hexdigest() for asset in assets]
+        settings = (_FORMAT, self.session.base.digest, self.sandbox.prefix, self.python, str(self.inputs.target))
+        return (*settings, *programs, *_digests([uv_program()]))
+
     def _key(self, name: str) -> str:
         own = name == FIRST_PARTY
-        settings = [_FORMAT, self.session.base.digest, self.sandbox.prefix, self.python, str(self.when)]
-        settings += [str(self.inputs.target), *_digests([uv_program()])]
-        for asset in ("finish_tree.py", "uv_task.py"):
-            settings.append(hashlib.sha256((resources.files("elpack.assets") / asset).read_bytes()).hexdigest())
+        settings = [*self._common(), str(self.when)]
         for dist, package in sorted(self.inputs.packages.items()):
             if (dist in self.inputs.own) is own:
                 settings.append(f"{dist} {package.upstream_version} {self.inputs.digests[dist]} {package.keep_source}")
