@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -47,9 +48,12 @@ def served(work: Path, runner: Runner) -> Iterator[tuple[PodmanClient, Place, Ma
     url = f"unix://{where.socket}"
     argv = ("podman", "system", "service", "--time=0", url)
     command = Command(apart(argv), env=environment, log=where.log)
-    with running(command) as service, _awaited(url, where, service) as client:
-        yield client, where, environment, notices
-    where.busy.unlink(missing_ok=True)
+    try:
+        with running(command) as service, _awaited(url, where, service) as client:
+            yield client, where, environment, notices
+        where.busy.unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(where.live, ignore_errors=True)
 
 
 def apart(argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ def test_a_service_of_ours_starts_and_ends(tmp_path: Path) -> None:
         assert info["runRoot"].startswith(str(where.live))
         assert naming(str(where.socket))
     assert gone(str(where.socket))
+    assert not where.live.exists()
     assert str(where.home) not in Path("/proc/self/mountinfo").read_text()
 
 
@@ -159,6 +160,7 @@ def test_a_socket_s_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     try:
         with pytest.raises(EngineError, match="others may write there"), start(ws, run):
             pass
+        assert where.live.exists()
     finally:
         where.live.rmdir()
 
