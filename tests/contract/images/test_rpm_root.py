@@ -83,14 +83,29 @@ def test_a_change_of_ours_leaves_the_lower_layers_and_their_root_as_they_are(
 ) -> None:
     before, _ = toys.layers(toys.signed(hands[0], tmp_path / "repo"), tmp_path)
     own = next(package for package in toys.plan.published() if package.role is Role.FIRST_PARTY)
+    rpm = toys.unsigned / f"{own.nvr}.noarch.rpm"
+    kept = rpm.read_bytes()  # built again it would be another one: it says when it was built
     toys.build(own, "another line")
     try:
         after, told = toys.layers(toys.signed(hands[0], tmp_path / "changed"), tmp_path)
     finally:
-        toys.build(own)
+        rpm.write_bytes(kept)
     assert "the root of third-party packages is there" in told
     assert [layer.sha256 for layer in after[:2]] == [layer.sha256 for layer in before[:2]]
     assert after[2].sha256 != before[2].sha256
+
+
+def test_a_kept_layer_that_was_damaged_is_made_again(
+    toys: Toys, hands: tuple[Hand, Hand], made: tuple[Layer, ...], tmp_path: Path
+) -> None:
+    repository = toys.signed(hands[0], tmp_path / "repo")
+    before, _ = toys.layers(repository, tmp_path)
+    with before[0].tar.open("r+b") as tar:  # the kept file itself, by another name
+        tar.seek(1000)
+        tar.write(b"damage")
+    after, told = toys.layers(repository, tmp_path)
+    assert "dnf installs what is not of the application" in told
+    assert [layer.sha256 for layer in after] == [layer.sha256 for layer in made]
 
 
 def test_rpm_finds_what_it_installed_but_for_setuid_bits_and_accounts(toys: Toys, root: Path) -> None:

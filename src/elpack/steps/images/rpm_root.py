@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from elpack.images.root import (
     seconds,
 )
 from elpack.manifest import digest_of
+from elpack.steps.alone import remove
 from elpack.steps.exchange import link_or_copy
 from elpack.steps.images.database import export_database
 from elpack.steps.images.members import database, members, owned_paths, walk, with_parents
@@ -124,28 +124,30 @@ def _kept(making: _Making) -> tuple[Path, tuple[Layer, ...]]:
     headers = _headers(making)
     wanted, files = _below(making, headers)
     home = making.work / _key(making, wanted, files)
-    if (home / _KEPT).exists():
+    if (home / _KEPT).exists() and _is_intact(layers := _read_kept(home)):
         making.progress("the root of third-party packages is there")
-        return home / "root", _read_kept(home)
-    for old in making.work.glob("*/" + _KEPT):
-        shutil.rmtree(old.parent)
+        return home / "root", layers
+    for old in (*making.work.glob("*.partial"), *(kept.parent for kept in making.work.glob("*/" + _KEPT))):
+        remove(old)
     partial = home.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     making.progress("dnf installs what is not of the application")
     log = making.logs / "dnf-image.log"
     log.unlink(missing_ok=True)
     making.dnf().install(partial / "root", wanted, log, "the image's root")
     packages = export_database(partial / "root", partial, making.runner)
     layers = _lower_layers(making, partial / "root", packages, partial)
+    write_text(partial / _KEPT, json.dumps([asdict(one) | {"tar": one.tar.name} for one in layers]))
     partial.rename(home)
-    layers = tuple(Layer(one.name, home / one.tar.name, one.sha256, one.size) for one in layers)
-    write_text(home / _KEPT, json.dumps([asdict(one) | {"tar": one.tar.name} for one in layers]))
-    return home / "root", layers
+    return home / "root", _read_kept(home)
 
 
 def _read_kept(home: Path) -> tuple[Layer, ...]:
     told = json.loads((home / _KEPT).read_text())
     return tuple(Layer(one["name"], home / one["tar"], one["sha256"], one["size"]) for one in told)
+
+
+def _is_intact(layers: Iterable[Layer]) -> bool:
+    return all(layer.tar.is_file() and digest_of(layer.tar) == layer.sha256 for layer in layers)
 
 
 def _headers(making: _Making) -> dict[str, tuple[Package, RpmHeader]]:
