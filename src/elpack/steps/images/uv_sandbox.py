@@ -177,11 +177,14 @@ def uv_program() -> Path:
 
 
 def uv_sandbox(session: Session) -> UvSandbox:
-    """Return the sandbox of a session's target, making its root if no earlier run did."""
+    """Return the sandbox of a session's target, making its root if no earlier run did.
+
+    The caller holds the lock of the run: what a killed one left goes away.
+    """
     target, workspace = session.target, session.workspace
+    tasks = workspace.work / "images" / "tasks"
+    shutil.rmtree(tasks, ignore_errors=True)
     work = workspace.work / "roots"
     dnf = Dnf(session.base.repositories, target.arch, str(target.el), work / "dnf", ImageError, session.runner)
     roots = Roots(dnf, (target.python_rpm,), work, session.runner)
-    return UvSandbox(
-        roots.base(), workspace.work / "images" / "tasks", target, session.project.release.prefix, session.runner
-    )
+    return UvSandbox(roots.base(), tasks, target, session.project.release.prefix, session.runner)
