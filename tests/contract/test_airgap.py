@@ -411,3 +411,10 @@ def test_another_key_of_images(delivered: Delivered, made: Made, tmp_path: Path)
 def test_the_scripts_can_be_run(original: Delivered) -> None:
     for name in ("verify", "install"):
         assert stat.S_IMODE((original.folder / name).stat().st_mode) & 0o111
+
+
+@pytest.mark.parametrize("name", ["verify", "install"])
+def test_the_scripts_are_posix_shell(name: str, original: Delivered, needs: Callable[..., None]) -> None:
+    needs("shellcheck")
+    done = said("shellcheck", "--severity=style", "--shell=sh", str(original.folder / name))
+    assert done.code == 0, done.text
