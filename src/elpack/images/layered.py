@@ -48,12 +48,15 @@ def layered(  # noqa: PLR0917 - what an image of layers is
     where = platform_of(platform)
     created = dt.datetime.fromtimestamp(when, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     blobs = [(f"{_OCI}.layer.v1.tar", f"sha256:{layer.sha256}", layer.size) for layer in layers]
+    settings: dict[str, Any] = {**below.config}
+    if labels:
+        settings["Labels"] = dict(sorted(labels.items()))
     config = _json(
         {
             "created": created,
             "architecture": where.architecture,
             "os": where.os,
-            "config": {**below.config, **({"Labels": dict(sorted(labels.items()))} if labels else {})},
+            "config": settings,
             "rootfs": {"type": "layers", "diff_ids": [*below.layers, *(digest for _, digest, _ in blobs)]},
             "history": [
                 *below.history,
