@@ -51,7 +51,7 @@ def tree(archive: Path) -> dict[str, tuple[int, int, str]]:
             for member in tar:
                 file = tar.extractfile(member) if member.isreg() else None
                 content = hashlib.sha256(file.read()).hexdigest() if file else member.linkname
-                found[member.name.strip("/")] = (member.mode, member.uid, content)
+                found[member.name.strip("/")] = (member.mode & 0o7777, member.uid, content)
     return {path: one for path, one in found.items() if path.startswith((PREFIX, "etc/crossbar", "data", "etc/passwd"))}
 
 
