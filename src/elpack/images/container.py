@@ -140,6 +140,20 @@ def misfits(config: Mapping[str, Any], images: Images) -> Iterator[Problem]:
             yield Problem(str(error))
 
 
+def powers(processes: list[dict[str, str]]) -> tuple[str, ...]:
+    """Return the processes that are root's, or have or could get a capability; of none at all, that there is none.
+
+    processes: as `podman top` tells them, by its titles.
+    """
+    if not processes:
+        return ("there is none",)
+    return tuple(
+        ", ".join(f"{title.lower()} {value}" for title, value in process.items())
+        for process in processes
+        if process["USER"] in {"root", "0"} or {process["EFFECTIVE CAPS"], process["BOUNDING CAPS"]} != {"none"}
+    )
+
+
 def strangers(changes: list[dict[str, Any]], mounted: tuple[str, ...]) -> tuple[str, ...]:
     """Return what was written to a container's root, from podman's list of changes.
 

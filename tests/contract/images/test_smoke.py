@@ -21,6 +21,7 @@ from elpack.images.smoke import ImageSmoke
 from elpack.run import run
 from elpack.smoke import Smoke, SmokeStep
 from elpack.steps.images import containers
+from elpack.steps.images.archive import Archive
 from elpack.steps.images.containers import OWNER, StepError, started
 from elpack.steps.images.smoke import ImageSmokeReport, Subject, smoke_image
 from elpack.workspace import Workspace
@@ -93,7 +94,7 @@ def made(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
 
 @pytest.fixture
 def attempt(podman: Engine, tmp_path: Path) -> Callable[..., ImageSmokeReport]:
-    def smoke(image: str, digest: str = "", **images: Any) -> ImageSmokeReport:
+    def smoke(image: str, *digests: str, **images: Any) -> ImageSmokeReport:
         subject = Subject(
             image=image,
             images=dataclasses.replace(IMAGES, **images),
@@ -101,7 +102,7 @@ def attempt(podman: Engine, tmp_path: Path) -> Callable[..., ImageSmokeReport]:
             places={"prefix": "/usr", "python": "/usr/bin/none"},
             versions={"app": "1.0"},
             home=tmp_path,
-            digest=OciDigest(digest) if digest else None,
+            digests=tuple(map(OciDigest, digests)),
         )
         return smoke_image(podman, subject, logs=tmp_path / "logs", owner=str(tmp_path))
 
@@ -120,7 +121,7 @@ def test_a_sound_image_passes(
 ) -> None:
     image = made()
     digest = podman.client.images.get(image).attrs["Digest"]
-    report = attempt(image, digest)
+    report = attempt(image, f"sha256:{image}", digest)
     assert [(step.name, step.status) for step in report.steps] == [
         (name, "ok")
         for name in (
@@ -155,10 +156,22 @@ def test_an_image_that_is_not_the_one_of_the_manifest_is_not_run(
     podman: Engine, made: Callable[..., str], attempt: Callable[..., ImageSmokeReport]
 ) -> None:
     image = made()
-    other = "sha256:" + "0" * 64
+    other, config = f"sha256:{'0' * 64}", f"sha256:{image}"
     found = podman.client.images.get(image).attrs["Digest"]
-    with pytest.raises(SmokeError, match=f"its digest is {found}, not {other} as the manifest says"):
-        attempt(image, other)
+    for digests in ((config, other), (other, found)):
+        with pytest.raises(SmokeError, match=f"it is {found}, which is none of {', '.join(digests)}"):
+            attempt(image, *digests)
+
+
+def test_an_image_from_an_archive_is_known_by_what_the_archive_holds(
+    podman: Engine, made: Callable[..., str], attempt: Callable[..., ImageSmokeReport], tmp_path: Path
+) -> None:
+    podman.save(made(), tmp_path / "app.oci.tar")
+    archive = Archive(tmp_path / "app.oci.tar")
+    manifest = archive.images[0]
+    loaded = podman.load(archive.path)
+    digests = (manifest.blobs[0].digest, manifest.descriptor.digest, archive.digest)
+    assert attempt(loaded, *digests, health=()).image == loaded
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from elpack.images.annotations import HEALTH
-from elpack.images.container import BRIDGE, HOST, Container, health_of, misfits, strangers
+from elpack.images.container import BRIDGE, HOST, Container, health_of, misfits, powers, strangers
 from elpack.images.model import Images
 from elpack.images.smoke import ImageSmoke, image_steps
 from elpack.smoke import HOME, Smoke, SmokeStep
@@ -100,6 +100,17 @@ def test_the_command_that_a_person_types_does_the_same() -> None:
     assert step.typed("image").endswith(
         "--network=none --read-only --env=A=1 --workdir=/data '--entrypoint=[\"app\"]' image say 'a b'"
     )
+
+
+def test_processes_with_power_are_told() -> None:
+    sound = {"USER": "app", "EFFECTIVE CAPS": "none", "BOUNDING CAPS": "none", "COMMAND": "app"}
+    assert powers([sound, sound]) == ()
+    assert powers([]) == ("there is none",)
+    assert powers([sound, sound | {"USER": "root"}]) == (
+        "user root, effective caps none, bounding caps none, command app",
+    )
+    for caps in ("EFFECTIVE CAPS", "BOUNDING CAPS"):
+        assert len(powers([sound | {caps: "CHOWN"}])) == 1
 
 
 def test_what_podman_writes_is_not_the_application_s() -> None:

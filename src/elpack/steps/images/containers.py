@@ -104,9 +104,9 @@ class Running:
         return {port: int(places[0]["HostPort"]) for port, places in found.items() if places}
 
     def processes(self) -> list[dict[str, str]]:
-        """Return its processes: the user's number on the host, and the effective capabilities, in podman's words."""
+        """Return its processes: user, capabilities and name, by podman's own titles."""
         answer = self.client.api.get(
-            f"/containers/{self.handle.id}/top", params={"ps_args": "user,huser,capeff,capbnd", "stream": "false"}
+            f"/containers/{self.handle.id}/top", params={"ps_args": "user,capeff,capbnd,comm", "stream": "false"}
         )
         answer.raise_for_status(NotFound)
         table = answer.json()

@@ -41,7 +41,7 @@ def try_images(
             session.screen.notice(notice)
         if reference:
             image = podman.pull(reference, platform_of(session.target.arch))
-            return (_tried(session, podman, "image", image, None, say),)
+            return (_tried(session, podman, "image", image, (), say),)
         return tuple(_of_archive(session, podman, flavour, archive, say) for flavour, archive in found)
 
 
@@ -61,11 +61,11 @@ def _of_archive(
     session: Session, podman: Engine, flavour: str, archive: Archive, say: Callable[[str], None]
 ) -> ImageSmokeReport:
     """Try one from an archive, which is in the engine's storage only as long as that takes, unless it was before."""
-    image = archive.images[0]
-    there = podman.has(image.blobs[0].digest.removeprefix("sha256:"))
+    config, manifest = archive.images[0].blobs[0].digest, archive.images[0].descriptor.digest
+    there = podman.has(config.removeprefix("sha256:"))
     loaded = podman.load(archive.path)
     try:
-        return _tried(session, podman, f"image-{flavour}", loaded, image.descriptor.digest, say)
+        return _tried(session, podman, f"image-{flavour}", loaded, (config, manifest, archive.digest), say)
     finally:
         if not there:
             podman.remove(loaded)
@@ -76,12 +76,12 @@ def _tried(  # noqa: PLR0917 - the caller's own values, once
     podman: Engine,
     name: str,
     image: str,
-    digest: OciDigest | None,
+    digests: tuple[OciDigest, ...],
     say: Callable[[str], None],
 ) -> ImageSmokeReport:
     release, plan = session.project.release, session.plan
     subject = Subject(
-        image, images_of(session), release.smoke, plan.places(), plan.versions(), session.workspace.home, digest
+        image, images_of(session), release.smoke, plan.places(), plan.versions(), session.workspace.home, digests
     )
     return smoke_image(
         podman,
