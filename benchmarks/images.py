@@ -6,6 +6,7 @@ The peer is the plain Containerfile: from the base, uv and the application's sou
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -157,11 +158,10 @@ def _warmed(session: Session, context: Path) -> tuple[int, int]:
     """Fill uv's cache, which the image is made from; return the tree's bytes with and without byte code."""
     source = _source(session, context)
     shutil.copy(uv.find_uv_bin(), context / "uv")
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(context.parent), "UV_CACHE_DIR": str(context / "cache")}
-    env |= {"UV_LINK_MODE": "copy", "UV_NO_CONFIG": "1"}
+    env = {**os.environ, "UV_CACHE_DIR": str(context / "cache"), "UV_LINK_MODE": "copy"}
     command = [str(context / "uv"), "sync", "--frozen", "--no-dev", "--no-editable", "--project", str(source)]
     command += ["--python", session.target.python, "--compile-bytecode"]
-    _, code, text = run(command, env=env)
+    _, code, text = run(command, env=env, timeout=900)
     if code != 0:
         raise SystemExit(f"uv sync ended with {code}\n{text[-2000:]}")
     files = [path for path in (source / ".venv").rglob("*") if path.is_file() and not path.is_symlink()]
