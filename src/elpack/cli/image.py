@@ -8,7 +8,7 @@ from elpack.cli import image_build, image_pin, image_push, image_smoke
 
 image = typer.Typer(
     name="image",
-    help="Make, try and push images of the application.",
+    help="Make, try and push images of the application.\n\nExample: elpack image build",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
