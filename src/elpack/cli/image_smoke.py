@@ -37,7 +37,7 @@ def smoke(
 ) -> None:
     """Run the images as users will: hardened, reached from outside, stopped, and started again with the same volume."""
     from elpack.pipeline import carry_out
-    from elpack.report.image_smoke import tried_table
+    from elpack.report.image_smoke import tried_lines, tried_table
     from elpack.steps.alone import alone
     from elpack.steps.images.tried import try_images
 
@@ -49,6 +49,7 @@ def smoke(
         print_json([asdict(report) for report in reports])
         return
     for report in () if quiet else reports:
+        show(tried_lines(report))
         show(tried_table(report))
 
 

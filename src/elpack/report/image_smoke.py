@@ -10,10 +10,15 @@ if TYPE_CHECKING:
     from elpack.steps.images.smoke import ImageSmokeReport
 
 
+def tried_lines(report: ImageSmokeReport) -> str:
+    """Return which image was tried, how it was reached, and where its logs are."""
+    how = f"reached by the {report.network} network, " if report.network else ""
+    return f"{report.digest}\n{how}{report.seconds:.0f} s, logs in {report.logs}"
+
+
 def tried_table(report: ImageSmokeReport) -> Table:
     """Return the steps of one image, how each went, and in which time."""
-    title = f"{report.digest}\nreached by the {report.network} network; {report.seconds:.0f} s; logs: {report.logs}"
-    table = Table(title=title if report.network else report.digest, title_justify="left", box=None)
+    table = Table(box=None)
     table.add_column("step")
     table.add_column("result")
     table.add_column("seconds", justify="right")
