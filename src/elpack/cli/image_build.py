@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make the images of the application, after building what is missing of its RPMs and their repository."""
+    from elpack.engine.connect import need_podman
     from elpack.pipeline import Step, carry_out, signed_repository
     from elpack.report.images import built_json, built_lines
     from elpack.steps.images.build import build_images
@@ -71,6 +73,8 @@ def build(
         dist=dist,
         quiet=quiet or as_json,
     )
+    if "CONTAINER_HOST" not in os.environ:
+        need_podman()  # told now, not after the RPMs were built
     made: list[BuiltImage] = []
     step = Step(
         "images",
