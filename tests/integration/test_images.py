@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
 import json
-import shutil
-import subprocess
-import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +17,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.root]
 
 STEM = "crossbar-26.10.1-1.el9s"
 FLAVOURS = ("uv", "rpm")
-PREFIX = "opt/crossbar/"
 
 
 def build(project: Path, *arguments: str) -> dict[str, Any]:
@@ -39,33 +32,6 @@ def layers(archive: Path) -> list[str]:
 def config(archive: Path) -> dict[str, Any]:
     opened = Archive(archive)
     return dict(json.loads(opened.read(opened.images[0].blobs[0].digest)))
-
-
-def tree(archive: Path) -> dict[str, tuple[int, int, str]]:
-    """Return mode, owner and content of all below the prefix, and of what belongs to it elsewhere."""
-    found = {}
-    opened = Archive(archive)
-    for blob in opened.images[0].blobs[1:]:
-        plain = gzip.decompress(b"".join(opened.pieces(blob)))
-        with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-            for member in tar:
-                file = tar.extractfile(member) if member.isreg() else None
-                content = hashlib.sha256(file.read()).hexdigest() if file else member.linkname
-                found[member.name.strip("/")] = (member.mode & 0o7777, member.uid, content)
-    return {path: one for path, one in found.items() if path.startswith((PREFIX, "etc/crossbar", "data", "etc/passwd"))}
-
-
-@pytest.fixture(scope="module")
-def elsewhere(images: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project in another folder, with what was fetched and built, but no image and no key."""
-    project = tmp_path_factory.mktemp("a-much-longer-name-of-another-folder")
-    for name in ("elpack.toml", "pylock.build.toml"):
-        shutil.copy2(PROJECT / name, project)
-    shutil.copytree(PROJECT / "specs", project / "specs")
-    (project / ".elpack").mkdir()
-    for name, how in (("downloads", "-al"), ("facts", "-al"), ("standin", "-a"), ("store", "-a")):
-        subprocess.run(("cp", how, f"{PROJECT}/.elpack/{name}", f"{project}/.elpack/"), check=True)
-    return project
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +88,6 @@ def test_another_folder_work_folder_time_and_key_give_the_same_digest(
 ) -> None:
     assert not any(one["cached"] for one in second.values())
     assert {name: one["index"] for name, one in second.items()} == {name: one["index"] for name, one in images.items()}
-
-
-def test_mode_container_gives_the_same_tree(images: dict[str, Any], elsewhere: Path, second: dict[str, Any]) -> None:
-    there = elsewhere / "dist" / "el9-standin" / "x86_64"
-    one = build(elsewhere, "--flavour", "uv", "--mode", "container")[f"{STEM}-uv.oci.tar"]
-    inside, beside = tree(there / one["path"]), tree(OUTPUT / "images" / f"{STEM}-uv.oci.tar")
-    assert inside.keys() == beside.keys()
-    assert {path for path in inside if inside[path] != beside[path]} == set()
 
 
 def test_a_change_of_our_own_rewrites_the_last_layer_alone(
