@@ -9,11 +9,12 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from elpack.atomic import write_text
 from elpack.errors import ImageError, Problem
 from elpack.images.content import Findings
+from elpack.images.libraries import Libraries, needed
 from elpack.run import Command
 from elpack.sbom import OsPackage
 from elpack.strict import json_value
@@ -47,45 +48,62 @@ class Look:
 def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]:
     """Return what the newest RPM database in an image names, if there is one.
 
-    Raises `ImageError` with all that our layers hold and should not. What was right once is not looked at again.
+    Raises `ImageError` with all that our layers hold and should not, and the libraries that they need and nothing has.
+    What was right once is not looked at again.
     """
     seen = _read(look.seen)
     layers = image.blobs[1:]
     packages: tuple[OsPackage, ...] = ()
+    libraries = Libraries()
     problems: list[Problem] = []
     for number, layer in enumerate(layers):
         ours = number >= len(layers) - look.layers
         key = f"{layer.digest} {ours} {sorted(look.own)}"
         if key not in seen:
-            found, wrong = _look(archive, layer, look, ours=ours)
+            seen[key], wrong = _look(archive, layer, look, ours=ours)
             problems += wrong
-            seen[key] = [[one.name, one.evr, one.arch] for one in found]
-        packages = tuple(OsPackage(*one) for one in seen[key]) or packages
+        packages = tuple(OsPackage(*one) for one in seen[key]["packages"]) or packages
+        libraries.add(seen[key]["asked"], seen[key]["there"])
+    problems += libraries.missing()
     if problems:
         raise ImageError(*problems)
     write_text(look.seen, json.dumps(seen))
     return packages
 
 
-def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tuple[list[OsPackage], list[Problem]]:
+def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tuple[dict[str, Any], list[Problem]]:
+    """Return what to remember of a layer: packages, libraries that are asked for and that are there; what is wrong."""
     findings = Findings(look.own, look.builder)
+    asked: dict[str, str] = {}
+    there: set[str] = set()
+    damaged = []
     with tempfile.TemporaryDirectory(prefix="elpack-rpmdb-") as scratch:
         database = Path(scratch)
-        for path, mtime, file in _files(archive, layer):
+        for path, mtime, file in _members(archive, layer):
+            there |= {path.rpartition("/")[2]} if ".so" in path else set()
+            if file is None:
+                continue
             if path.startswith(_DATABASES):
                 (database / path.rpartition("/")[2]).write_bytes(file.read())
             elif ours:
-                findings.look(path, mtime, file.read())
-        return _query(database, look.runner), findings.all()
+                content = file.read()
+                findings.look(path, mtime, content)
+                try:
+                    asked |= {name: path for name in needed(content) if name not in asked}
+                except ValueError as error:
+                    damaged.append(Problem(str(error), path))
+        packages = [[one.name, one.evr, one.arch] for one in _query(database, look.runner)]
+    return {"packages": packages, "asked": asked, "there": sorted(there)}, [*findings.all(), *damaged]
 
 
-def _files(archive: Archive, layer: Descriptor) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Yield the regular files of a layer: path without a slash in front, time, and content."""
+def _members(archive: Archive, layer: Descriptor) -> Iterator[tuple[str, int, IO[bytes] | None]]:
+    """Yield files and links of a layer: path without a slash in front, time, and a file's content."""
     blob = io.BufferedReader(_Pieces(archive.pieces(layer)))
     try:
         with gzip.open(blob) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
             for member in tar:
-                if member.isreg() and (file := tar.extractfile(member)):
+                if member.isreg() or member.islnk() or member.issym():
+                    file = tar.extractfile(member) if member.isreg() else None
                     yield member.name.removeprefix("./").strip("/"), int(member.mtime), file
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ImageError(Problem(f"a layer cannot be read: {error}", layer.digest)) from error
@@ -104,12 +122,12 @@ def _query(database: Path, runner: Runner) -> list[OsPackage]:
     )
 
 
-def _read(path: Path) -> dict[str, list[list[str]]]:
+def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         found = json_value(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return dict(found) if isinstance(found, dict) else {}
+    return {key: one for key, one in dict(found).items() if isinstance(one, dict)} if isinstance(found, dict) else {}
 
 
 class _Pieces(io.RawIOBase):
