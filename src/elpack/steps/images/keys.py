@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from elpack import __version__
 from elpack.listed import PACKAGES
 from elpack.manifest import digest_of, effective, write_json
+from elpack.steps.images.recipe import base_definition
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     settings = {key: value for key, value in effective(session.project.release).items() if key not in _ELSEWHERE}
     sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
     packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
-    whole = [_FORMAT, __version__, text, settings, session.base.digest, listed.fingerprint, sources, packages]
+    base = asdict(base_definition(session))
+    whole = [_FORMAT, __version__, text, settings, base, session.base.digest, listed.fingerprint, sources, packages]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
