@@ -35,12 +35,13 @@ _FIELDS = 4
 class Look:
     """What is looked for: tools that are meant to be there, paths that nothing may hold, how many layers are ours.
 
-    seen: the file that remembers which layers were right, and what their databases said.
+    prefix: the release's; programs of packages elsewhere are the business of the target's own packages. seen: the file that remembers which layers were right, and what their databases said.
     """
 
     own: frozenset[str]
     builder: tuple[bytes, ...]
     layers: int
+    prefix: str
     seen: Path
     runner: Runner
 
@@ -89,7 +90,8 @@ def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tup
                 content = file.read()
                 findings.look(path, mtime, content)
                 try:
-                    asked |= {name: path for name in needed(content) if name not in asked}
+                    names = needed(content) if path.startswith(f"{look.prefix.strip('/')}/") else ()
+                    asked |= {name: path for name in names if name not in asked}
                 except ValueError as error:
                     damaged.append(Problem(str(error), path))
         packages = [[one.name, one.evr, one.arch] for one in _query(database, look.runner)]

@@ -170,6 +170,7 @@ def _look(session: Session, layers: int) -> Look:
         own=frozenset(session.plan.versions()),
         builder=builder_paths(str(work), str(session.workspace.dist)),
         layers=layers,
+        prefix=session.project.release.prefix,
         seen=work / "images" / "seen.json",
         runner=session.runner,
     )
