@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
-import tarfile
 import time
 import zlib
 from dataclasses import dataclass
@@ -148,8 +148,8 @@ def _source(session: Session, into: Path) -> Path:
     name = session.project.release.application.name
     package = next(one for one in session.plan.packages if one.dist == name and one.role.at_run_time)
     sdist = session.gathered.paths[package.sources[0].sha256]
-    with tarfile.open(sdist) as archive:
-        archive.extractall(into / "unpacked", filter="data")
+    (into / "unpacked").mkdir(parents=True)
+    subprocess.run(("tar", "--extract", "--file", sdist, "--directory", into / "unpacked"), check=True)
     (tree,) = (into / "unpacked").iterdir()
     return tree.rename(into / "source")
 

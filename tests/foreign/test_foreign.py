@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,8 +100,8 @@ PROJECTS = (
 def checkout(project: Project, into: Path) -> Path:
     """Unpack the pinned sdist, and give it the stand-in and the downloads that are here already."""
     sdist = _cached_download(project.url, project.sha256)
-    with tarfile.open(sdist) as archive:
-        archive.extractall(into, filter="data")
+    into.mkdir(parents=True, exist_ok=True)
+    subprocess.run(("tar", "--extract", "--file", sdist, "--directory", into), check=True)
     tree = into / f"{project.name}-{project.version}"
     for name in ("standin", "downloads"):
         if (SHARED / name).exists():

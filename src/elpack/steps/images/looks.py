@@ -35,7 +35,8 @@ _FIELDS = 4
 class Look:
     """What is looked for: tools that are meant to be there, paths that nothing may hold, how many layers are ours.
 
-    prefix: the release's; programs of packages elsewhere are the business of the target's own packages. seen: the file that remembers which layers were right, and what their databases said.
+    prefix: the release's; what programs elsewhere need is the business of the target's own packages. seen: the file
+    that remembers which layers were right, and what their databases said.
     """
 
     own: frozenset[str]
