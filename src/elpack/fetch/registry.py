@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from contextlib import contextmanager
@@ -16,18 +15,17 @@ from elpack.fetch.connections import Request
 from elpack.fetch.credentials import User, credentials_for
 from elpack.fetch.registry_door import LARGEST_MANIFEST, Door
 from elpack.fetch.transport import Patience, TemporaryFailureError
-from elpack.images.oci import OciDigest
+from elpack.images.oci import INDEX, MANIFEST, digest_of
 from elpack.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from elpack.images.oci import OciDigest
     from elpack.run import Runner
 
-_OCI, _DOCKER = "application/vnd.oci.image", "application/vnd.docker.distribution.manifest"
-_MANIFESTS = ", ".join(
-    (f"{_OCI}.index.v1+json", f"{_OCI}.manifest.v1+json", f"{_DOCKER}.list.v2+json", f"{_DOCKER}.v2+json")
-)
+_DOCKER = "application/vnd.docker.distribution.manifest"
+_MANIFESTS = ", ".join((INDEX, MANIFEST, f"{_DOCKER}.list.v2+json", f"{_DOCKER}.v2+json"))
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9][a-z0-9._-]*)+")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NO_REFERRERS = (400, 404, 405)
@@ -69,7 +67,7 @@ class Repository:
         answer = self._door.ask("GET", f"manifests/{reference}", {_OK, _MISSING}, accept=_MANIFESTS)
         if answer.status == _MISSING:
             return None
-        found = _digest_of(answer.body)
+        found = digest_of(answer.body)
         for wanted in (reference, answer.headers.get("Docker-Content-Digest", "")):
             if _DIGEST.fullmatch(wanted) and wanted != found:
                 what = f"the registry gave {found} for {wanted}"
@@ -79,12 +77,12 @@ class Repository:
     def digest(self, reference: str) -> OciDigest | None:
         """Return the digest of the manifest that a tag names, by its bytes; None where there is none."""
         found = self.manifest(reference)
-        return _digest_of(found[0]) if found else None
+        return digest_of(found[0]) if found else None
 
     def keeps_referrers(self, digest: OciDigest) -> bool:
         """Tell whether the registry itself lists what refers to a manifest (specification 1.1); older ones do not."""
-        answer = self._door.ask("GET", f"referrers/{digest}", {_OK, *_NO_REFERRERS}, accept=f"{_OCI}.index.v1+json")
-        return answer.status == _OK and answer.headers.get_content_type() == f"{_OCI}.index.v1+json"
+        answer = self._door.ask("GET", f"referrers/{digest}", {_OK, *_NO_REFERRERS}, accept=INDEX)
+        return answer.status == _OK and answer.headers.get_content_type() == INDEX
 
     def has_blob(self, digest: OciDigest, size: int | None = None) -> bool:
         """Tell whether a blob is there, with this size in bytes."""
@@ -97,7 +95,7 @@ class Repository:
         answer = self._door.ask("GET", f"blobs/{digest}", {_OK, _MISSING}, limit=limit)
         if answer.status == _MISSING:
             raise RegistryError(Problem(f"there is no blob {digest}", self.name, fix="push it again"))
-        if (found := _digest_of(answer.body)) != digest:
+        if (found := digest_of(answer.body)) != digest:
             raise RegistryError(Problem(f"the registry gave {found} for {digest}", self.name))
         return answer.body
 
@@ -133,7 +131,7 @@ class Repository:
         url = self._door.url(f"manifests/{reference}")
         request = Request("PUT", url, headers, lambda: (content,))
         answer = self._door.retrying(lambda: self._door.once(request, {_OK, _CREATED, _ACCEPTED}))
-        found, wanted = answer.headers.get("Docker-Content-Digest", ""), _digest_of(content)
+        found, wanted = answer.headers.get("Docker-Content-Digest", ""), digest_of(content)
         if found not in {"", wanted}:
             what = f"the registry took {wanted} for {found}"
             raise RegistryError(Problem(what, f"{self.name}: {reference}", "it changes manifests"))
@@ -148,7 +146,3 @@ class Repository:
         done = self._door.once(Request("PUT", url, headers, content), {_CREATED, _MISSING})
         if done.status == _MISSING:
             raise TemporaryFailureError("the registry forgot an upload that was under way")
-
-
-def _digest_of(content: bytes) -> OciDigest:
-    return OciDigest(f"sha256:{hashlib.sha256(content).hexdigest()}")

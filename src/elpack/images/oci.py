@@ -124,6 +124,11 @@ def read_index(content: bytes, where: str) -> tuple[Descriptor, ...]:
     )
 
 
+def read_annotations(content: bytes, where: str) -> Mapping[str, str]:
+    """Return what an index or a manifest says of itself. Raises `ImageError`."""
+    return _texts(_document(content, where).get("annotations"), f"{where}: annotations")
+
+
 def read_manifest(content: bytes, where: str) -> Manifest:
     """Return the manifest of one platform's image. Raises `ImageError`."""
     document = _document(content, where)

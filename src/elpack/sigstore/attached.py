@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from elpack.dsse import IN_TOTO, Signed, seal
-from elpack.images.oci import OciDigest
+from elpack.images.oci import CONFIG, INDEX, MANIFEST, OciDigest, digest_of
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
@@ -19,11 +18,8 @@ if TYPE_CHECKING:
 
     from elpack.sigstore.keys import SigningKey
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 DSSE = "application/vnd.dsse.envelope.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
 _EMPTY = "application/vnd.oci.empty.v1+json"
 _SIGNATURE = "dev.cosignproject.cosign/signature"
 _PREDICATE = "predicateType"
@@ -45,7 +41,7 @@ class Artefact:
     @property
     def digest(self) -> OciDigest:
         """Digest of the manifest."""
-        return _digest(self.manifest)
+        return digest_of(self.manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +85,14 @@ def referrers_tag(digest: OciDigest) -> str:
 def signature(payload: bytes, key: SigningKey) -> tuple[Attached, bytes]:
     """Return the layer of a signed payload, and what is in it."""
     signed = base64.b64encode(key.sign(payload)).decode()
-    return Attached(SIMPLE_SIGNING, _digest(payload), len(payload), {_SIGNATURE: signed}), payload
+    return Attached(SIMPLE_SIGNING, digest_of(payload), len(payload), {_SIGNATURE: signed}), payload
 
 
 def attestation(statement: bytes, predicate_type: str, key: SigningKey) -> tuple[Attached, bytes]:
     """Return the layer of a statement in its signed envelope, and what is in it."""
     envelope = seal(IN_TOTO, statement, lambda data: Signed("", key.sign(data))).encode()
     annotations = {_SIGNATURE: "", _PREDICATE: predicate_type}
-    return Attached(DSSE, _digest(envelope), len(envelope), annotations), envelope
+    return Attached(DSSE, digest_of(envelope), len(envelope), annotations), envelope
 
 
 def attached(layers: Sequence[Attached], contents: Sequence[bytes]) -> Artefact:
@@ -115,7 +111,7 @@ def attached(layers: Sequence[Attached], contents: Sequence[bytes]) -> Artefact:
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": _descriptor(_CONFIG, config),
+        "config": _descriptor(CONFIG, config),
         "layers": [_layer(layer) for layer in layers],
     }
     return Artefact(_json(manifest), (config, *contents))
@@ -181,11 +177,7 @@ def _layer(layer: Attached) -> dict[str, Any]:
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
-
-
-def _digest(content: bytes) -> OciDigest:
-    return OciDigest(f"sha256:{hashlib.sha256(content).hexdigest()}")
+    return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
 
 
 def _json(value: object) -> bytes:

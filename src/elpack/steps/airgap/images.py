@@ -12,6 +12,7 @@ from elpack.sigstore import simple_signing
 from elpack.steps.airgap.archive import member, text_member
 from elpack.steps.images.archive import Archive
 from elpack.steps.images.image_keys import image_key
+from elpack.steps.images.subjects import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from elpack.workspace import Workspace
 
 FOLDER = "images"
-SUFFIX = ".oci.tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def carried_images(results: Path, release: Release, workspace: Workspace) -> Car
 
 def _reference(path: Path, release: Release) -> str:
     """Return the name with tag that signatures give an image: where it is pushed, else one of no registry."""
-    prefix, name = f"{release.application.rpm}-", path.name.removesuffix(SUFFIX)
+    prefix, name = f"{release.application.name}-", path.name.removesuffix(SUFFIX)
     if not name.startswith(prefix):
         raise ImageError(Problem(f"its name does not begin with {prefix}", str(path), fix="elpack image build"))
     repository = release.images.repository if release.images else ""

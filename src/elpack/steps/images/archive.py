@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from elpack.errors import ImageError, Problem
-from elpack.images.oci import Descriptor, OciDigest, Platform
-from elpack.strict import json_value
+from elpack.images.oci import (
+    INDEX,
+    MANIFEST,
+    Descriptor,
+    OciDigest,
+    digest_of,
+    index_text,
+    read_annotations,
+    read_index,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-INDEX = "application/vnd.oci.image.index.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+T = TypeVar("T")
+
 _LARGEST = 4 << 20
 _MOST = 4096
 _CHUNK = 1 << 18
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FIX = "elpack image build makes it anew"
 
 
@@ -45,18 +52,19 @@ class Archive:
             self._places = dict(_places(path))
         except (tarfile.TarError, ValueError) as error:
             raise self._wrong(str(error)) from None
-        top = self._entries(self._member("index.json"), "manifests", "index.json")
+        top = self._read(read_index, self._member("index.json"), "index.json")
         if len(top) != 1 or top[0].media_type != INDEX:
             raise self._wrong("index.json does not name one index")
         self.index = self.read(top[0].digest)
         """The bytes of what a tag is to name."""
         self.digest = top[0].digest
-        self.images = tuple(map(self._image, self._entries(self.index, "manifests", "the index")))
+        self.images = tuple(map(self._image, self._read(read_index, self.index, "the index")))
+        self.annotations = self._read(read_annotations, self.index, "the index")
 
     def read(self, digest: OciDigest) -> bytes:
         """Return a small blob, such as a manifest."""
         content = self._member(_name(digest))
-        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+        if digest_of(content) != digest:
             raise self._wrong(f"{digest} is another blob")
         return content
 
@@ -80,8 +88,8 @@ class Archive:
         if len(manifest) != descriptor.size:
             raise self._wrong("the index says another size of a manifest")
         where = f"the manifest of {descriptor.platform}"
-        config = self._entry(self._object(manifest, where).get("config"), where)
-        blobs = (config, *self._entries(manifest, "layers", where))
+        named = self._read(read_manifest, manifest, where)
+        blobs = (named.config, *named.layers)
         for blob in blobs:
             if self._places.get(_name(blob.digest), (0, -1))[1] != blob.size:
                 raise self._wrong(f"{where} names {blob.digest}, which is not there with that size")
@@ -95,34 +103,11 @@ class Archive:
             file.seek(offset)
             return file.read(size)
 
-    def _entries(self, document: bytes, name: str, where: str) -> tuple[Descriptor, ...]:
-        entries = self._object(document, where).get(name)
-        if not isinstance(entries, list) or len(entries) > _MOST:
-            raise self._wrong(f"{name} of {where} is no list")
-        return tuple(self._entry(entry, where) for entry in entries)
-
-    def _entry(self, entry: Any, where: str) -> Descriptor:
+    def _read(self, reader: Callable[[bytes, str], T], document: bytes, where: str) -> T:
         try:
-            there = entry.get("platform")
-            platform = Platform(there["os"], there["architecture"], there.get("variant", "")) if there else None
-            found = Descriptor(entry["mediaType"], OciDigest(entry["digest"]), entry["size"], platform)
-            sound = (
-                isinstance(entry["mediaType"], str) and type(entry["size"]) is int and _DIGEST.fullmatch(found.digest)
-            )
-        except (KeyError, TypeError, AttributeError):
-            raise self._wrong(f"{where} holds what is no descriptor") from None
-        if not sound or found.size < 0:
-            raise self._wrong(f"{where} holds what is no descriptor")
-        return found
-
-    def _object(self, document: bytes, where: str) -> Mapping[str, Any]:
-        try:
-            value = json_value(document)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise self._wrong(f"{where} is no JSON object")
-        return value
+            return reader(document, where)
+        except ImageError as error:
+            raise self._wrong(str(error)) from None
 
     def _wrong(self, what: str) -> ImageError:
         return ImageError(Problem(f"it is no OCI archive that can be pushed: {what}", str(self.path), fix=_FIX))
@@ -135,26 +120,20 @@ def index_of(archives: Sequence[Archive]) -> bytes:
     """
     if len(archives) == 1:
         return archives[0].index
-    found: dict[str, tuple[Mapping[str, Any], Archive]] = {}
-    documents = [(json_value(archive.index), archive) for archive in archives]
-    for document, archive in documents:
-        for entry, image in zip(document["manifests"], archive.images, strict=True):
+    found: dict[str, tuple[Descriptor, Archive]] = {}
+    for archive in archives:
+        for image in archive.images:
             platform = str(image.descriptor.platform)
             if platform in found:
                 what = f"{archive.path.name} holds an image for {platform}, which is in {found[platform][1].path} too"
                 raise ImageError(Problem(what, str(archive.path), fix=_FIX))
-            found[platform] = entry, archive
-    common = dict(documents[0][0].get("annotations", {}).items())
-    for document, _ in documents[1:]:
-        others = document.get("annotations", {})
-        common = {name: value for name, value in common.items() if others.get(name) == value}
-    merged = {
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": [found[platform][0] for platform in sorted(found)],
-        **({"annotations": common} if common else {}),
+            found[platform] = image.descriptor, archive
+    common = {
+        name: value
+        for name, value in archives[0].annotations.items()
+        if all(one.annotations.get(name) == value for one in archives)
     }
-    return json.dumps(merged, separators=(",", ":"), sort_keys=True).encode()
+    return index_text([found[platform][0] for platform in sorted(found)], common)
 
 
 def _places(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:

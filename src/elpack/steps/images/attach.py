@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elpack.dsse import check_envelope
 from elpack.errors import Problem, RegistryError, VerifyError
-from elpack.images.oci import OciDigest
+from elpack.images.oci import INDEX, digest_of
 from elpack.sigstore import (
     Artefact,
     Attached,
@@ -26,12 +25,13 @@ from elpack.sigstore import (
     simple_signing,
     statement_about,
 )
-from elpack.sigstore.attached import INDEX, LARGEST_LAYER
+from elpack.sigstore.attached import LARGEST_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from elpack.fetch.registry import Repository
+    from elpack.images.oci import OciDigest
     from elpack.sigstore import SigningKey
 
 _LARGEST_PAYLOAD = 1 << 16
@@ -148,13 +148,9 @@ class Attacher:
 
     def _put(self, reference: str, artefact: Artefact) -> None:
         for content in artefact.blobs:
-            self.repository.put_blob(_digest_of(content), len(content), partial(_whole, content))
+            self.repository.put_blob(digest_of(content), len(content), partial(_whole, content))
         self.repository.put_manifest(reference, artefact.manifest, artefact.media_type)
 
 
 def _whole(content: bytes) -> tuple[bytes]:
     return (content,)
-
-
-def _digest_of(content: bytes) -> OciDigest:
-    return OciDigest(f"sha256:{hashlib.sha256(content).hexdigest()}")

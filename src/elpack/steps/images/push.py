@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import Problem, RegistryError
-from elpack.images.oci import OciDigest
-from elpack.steps.images.archive import INDEX, MANIFEST, Archive, index_of
+from elpack.images.oci import INDEX, MANIFEST, digest_of
+from elpack.steps.images.archive import Archive, index_of
 from elpack.steps.images.attach import Attacher, attestations
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.fetch.registry import Repository
-    from elpack.images.oci import Descriptor
+    from elpack.images.oci import Descriptor, OciDigest
     from elpack.sigstore import SigningKey
     from elpack.steps.images.archive import Image
 
@@ -117,7 +116,7 @@ class _Whole:
     def __init__(self, offer: Offer) -> None:
         archives = [Archive(path) for path in offer.archives]
         self.index = index_of(archives)
-        self.digest = _digest_of(self.index)
+        self.digest = digest_of(self.index)
         self.images: dict[str, Image] = {}
         self.blobs: dict[OciDigest, tuple[Descriptor, Archive]] = {}
         for archive in archives:
@@ -194,7 +193,3 @@ def _read_back(image: _Whole, tag: str, repository: Repository) -> None:
             problems.append(Problem("the blob is not there any more", f"{repository.name}: {blob.digest}"))
     if problems:
         raise RegistryError(*problems)
-
-
-def _digest_of(content: bytes) -> OciDigest:
-    return OciDigest(f"sha256:{hashlib.sha256(content).hexdigest()}")
