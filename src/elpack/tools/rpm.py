@@ -66,6 +66,12 @@ def identities(paths: Sequence[Path], runner: Runner = run) -> list[str]:
     return runner(command).check().stdout.split()
 
 
+def write_payload(rpm: Path, into: Path, runner: Runner = run) -> None:
+    """Write the payload of an RPM file into a file, as a cpio archive. Raises `CommandError` when it has none."""
+    # rpm2cpio writes binary, which is for a file and not for a log
+    runner(Command(("sh", "-c", 'rpm2cpio "$1" >"$2"', "sh", str(rpm), str(into)))).check()
+
+
 def _header(path: Path, lines: list[str]) -> RpmHeader:
     name, *rest = lines
     files: list[str] = []

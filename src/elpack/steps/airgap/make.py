@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import tempfile
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from elpack.delivery import Delivery, delivery_text, fingerprints_text, host_needs, readme_text, sums_text
 from elpack.errors import Problem, PublishError
+from elpack.images.root import seconds
 from elpack.manifest import MANIFEST, read_manifest
 from elpack.model import Layout
 from elpack.steps.airgap.archive import member, text_member, write_archive
@@ -145,7 +145,7 @@ class _Making:
         members |= self._sums(members)
         archive = self.workspace.dist / delivery.archive
         self.say(f"write {archive.name}")
-        digest = write_archive(archive, delivery.name, members, _seconds(self.release.date))
+        digest = write_archive(archive, delivery.name, members, seconds(self.release.date))
         text = fingerprints_text(delivery, digest, *(scripts[name].sha256 for name in ("verify", "install")))
         beside = self.workspace.dist / delivery.fingerprints
         beside.write_text(text)
@@ -210,7 +210,3 @@ def _version(header: RpmHeader) -> str:
 
 def _all(parts: Iterable[tuple[str, ...]]) -> list[str]:
     return [one for part in parts for one in part]
-
-
-def _seconds(date: dt.date) -> int:
-    return int(dt.datetime.combine(date, dt.time(), dt.UTC).timestamp())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from elpack.archives.cpio import read_payload
 from elpack.errors import ImageError, Problem
 from elpack.plan.model import Role
-from elpack.run import Command
+from elpack.tools.rpm import write_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,7 +137,7 @@ def _of_rpms(session: Session, prefix: str, work: Path) -> dict[str, Found]:
             continue
         for rpm in session.results[package.node].rpms:
             payload = work / "payload.cpio"
-            session.runner(Command(("sh", "-c", 'rpm2cpio "$1" >"$2"', "sh", str(rpm), str(payload)))).check()
+            write_payload(rpm, payload, session.runner)
             for file in read_payload(payload):
                 path = file.path.removeprefix(f"{prefix}/")
                 if path == file.path:

@@ -47,7 +47,7 @@ def pin_base(workspace: Workspace, name: str, reference: str = "") -> PinnedBase
     base, before = definition(name), pins(workspace)
     if base.standin:
         raise ImageError(
-            Problem(f"{name} is made here, not pulled", why="it is the stand-in's", fix="nothing is to do")
+            Problem(f"{name} is made here, not pulled", why="it is the stand-in's", fix="there is nothing to do")
         )
     known = before[name].reference if name in before else "" if base.made_from else base.reference
     wanted = reference or known

@@ -29,10 +29,9 @@ from elpack.images.root import (
 )
 from elpack.manifest import digest_of
 from elpack.steps.alone import remove
-from elpack.steps.exchange import link_or_copy
 from elpack.steps.images.database import export_database
 from elpack.steps.images.members import database, members, owned_paths, walk, with_parents
-from elpack.steps.images.tars import Member, write_layer
+from elpack.steps.images.tars import Member, placed, write_layer
 from elpack.steps.install import must_be_ours
 from elpack.store.lock import locked
 from elpack.tools.dnf import Dnf, folder
@@ -116,7 +115,7 @@ def rpm_layers(
             _add_accounts(making, root.path)
             packages = _install(making, root.path)
             last = _last_layer(making, below, root.path, packages, into)
-    return (*(_placed(layer, into) for layer in layers), last)
+    return (*(placed(layer, into) for layer in layers), last)
 
 
 def _kept(making: _Making) -> tuple[Path, tuple[Layer, ...]]:
@@ -282,11 +281,3 @@ def _data(making: _Making, root: Path) -> Iterator[Member]:
         if parent != Path() and not (root / parent).exists():
             yield Member(str(parent), stat.S_IFDIR | 0o755, making.when)
     yield Member(str(place), stat.S_IFDIR | 0o750, making.when, images.user, images.user)
-
-
-def _placed(layer: Layer, into: Path) -> Layer:
-    """Return a kept layer as a file of `into`."""
-    place = into / layer.tar.name
-    place.unlink(missing_ok=True)
-    link_or_copy(layer.tar, place)
-    return Layer(layer.name, place, layer.sha256, layer.size)

@@ -7,12 +7,13 @@ import io
 import os
 import stat
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 from elpack.errors import ImageError, Problem
 from elpack.images.model import Layer
 from elpack.model import Sha256
+from elpack.steps.exchange import link_or_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +55,15 @@ def write_layer(name: str, members: Iterable[Member], into: Path) -> Layer:
             for one in ordered:
                 _add(archive, one, first)
     return Layer(name, tar, Sha256(hashed.digest.hexdigest()), tar.stat().st_size)
+
+
+def placed(layer: Layer, into: Path) -> Layer:
+    """Give a layer that is kept elsewhere its name in a folder, in the place of one that lies there."""
+    into.mkdir(parents=True, exist_ok=True)
+    place = into / f"{layer.name}.tar"
+    place.unlink(missing_ok=True)
+    link_or_copy(layer.tar, place)
+    return replace(layer, tar=place)
 
 
 def _add(archive: tarfile.TarFile, one: Member, first: dict[tuple[int, int], str]) -> None:

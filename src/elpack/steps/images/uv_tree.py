@@ -18,8 +18,9 @@ from elpack.images import uv
 from elpack.images.model import Layer
 from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
+from elpack.manifest import digest_of
 from elpack.steps.exchange import link_or_copy
-from elpack.steps.images.tars import Member, write_layer
+from elpack.steps.images.tars import Member, placed, write_layer
 from elpack.steps.images.uv_bytecode import Bytecode
 from elpack.steps.images.uv_content import installed
 from elpack.steps.images.uv_index import make_index
@@ -79,7 +80,7 @@ def uv_layers(
     """
     making = _Making.of(session, python)
     layers = tuple(making.layer(name, say) for name in (THIRD_PARTY, FIRST_PARTY))
-    return tuple(_placed(layer, into) for layer in layers)
+    return tuple(placed(layer, into) for layer in layers)
 
 
 def uv_stage(
@@ -301,7 +302,7 @@ class _Making:
         assets = [resources.files("elpack.assets") / name for name in ("finish_tree.py", "uv_task.py")]
         programs = [hashlib.sha256(asset.read_bytes()).hexdigest() for asset in assets]
         settings = (_FORMAT, self.session.base.digest, self.sandbox.prefix, self.python, str(self.inputs.target))
-        return (*settings, *programs, *_digests([uv_program()]))
+        return (*settings, *programs, digest_of(uv_program()))
 
     def _key(self, name: str) -> str:
         own = name == FIRST_PARTY
@@ -315,14 +316,6 @@ class _Making:
                 digest = hashlib.sha256(content or b"").hexdigest()
                 settings.append(f"{one.path} {one.mode} {one.uid} {one.gid} {digest}")
         return hashlib.sha256("\n".join(settings).encode()).hexdigest()[:32]
-
-
-def _digests(paths: Iterable[Path]) -> list[str]:
-    found = []
-    for path in paths:
-        with path.open("rb") as file:
-            found.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return found
 
 
 def _members(tree: Path, prefix: str, when: int, *, links: bool) -> Iterable[Member]:
@@ -352,12 +345,3 @@ def _judged(done: Completed) -> None:
         what = f"uv refuses a file that is not the one that the lock pins\n{said}"
         raise HashMismatchError(Problem(what, where, fix="delete that file from .elpack/downloads, then run again"))
     raise ImageError(Problem(f"uv could not make the tree\n{said}", where))
-
-
-def _placed(layer: Layer, into: Path) -> Layer:
-    """Give a layer its name in the folder that was asked for."""
-    into.mkdir(parents=True, exist_ok=True)
-    place = into / f"{layer.name}.tar"
-    place.unlink(missing_ok=True)
-    link_or_copy(layer.tar, place)
-    return Layer(layer.name, place, layer.sha256, layer.size)

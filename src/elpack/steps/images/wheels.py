@@ -29,7 +29,7 @@ from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
 from elpack.model import Policy, Sha256
 from elpack.plan.model import Role
-from elpack.run import Command
+from elpack.tools.rpm import write_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -70,8 +70,7 @@ def wheel_from_rpms(package: Package, rpms: Iterable[Path], python: str, into: P
     payload: list[PayloadFile] = []
     for number, rpm in enumerate(rpms):
         cpio = into / f"{number}.cpio"
-        # rpm2cpio writes binary, which is for a file and not for a log
-        runner(Command(("sh", "-c", 'rpm2cpio "$1" >"$2"', "sh", str(rpm), str(cpio)))).check()
+        write_payload(rpm, cpio, runner)
         payload += read_payload(cpio)
         cpio.unlink()
     where = package.nvr
