@@ -156,6 +156,7 @@ def _compress(engine: Engine, tar: Path, name: str) -> None:
     finally:
         tar.unlink(missing_ok=True)
     packed = engine.layers / f"{name}.tar.gz"
+    packed.touch()  # gzip gives it the time of the tar
     with packed.open("rb") as compressed:
         digest = hashlib.file_digest(compressed, "sha256").hexdigest()
     record = {"digest": f"sha256:{digest}", "size": packed.stat().st_size, "machines": machines}
@@ -163,14 +164,18 @@ def _compress(engine: Engine, tar: Path, name: str) -> None:
 
 
 def _known(engine: Engine, name: str) -> _Compressed | None:
-    path = engine.layers / f"{name}.tar.gz"
+    path, record_path = engine.layers / f"{name}.tar.gz", engine.layers / f"{name}.json"
     try:
-        record = json_value((engine.layers / f"{name}.json").read_bytes())
+        record = json_value(record_path.read_bytes())
         machines = {int(machine): count for machine, count in record["machines"].items()}
         found = _Compressed(path, OciDigest(record["digest"]), record["size"], machines)
-        return found if path.stat().st_size == found.size else None
+        if path.stat().st_size != found.size:
+            return None
+        for used in (path, record_path):
+            used.touch()  # see `lately`
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+    return found
 
 
 def _layer(engine: Engine, digest: OciDigest) -> _Compressed:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from elpack.engine.calls import events, streamed
 from elpack.engine.context import CONTAINERFILE, parted, runs, sent
+from elpack.engine.lately import stamp
 from elpack.engine.layers import set_upon
 from elpack.errors import DiskFullError, EngineError, ImageError, Problem, from_os, says_full
 from elpack.images.oci import platform_of
@@ -73,7 +74,7 @@ def _parted(engine: Engine, order: Order, log: IO[str]) -> str:
     made = set_upon(engine, parts.base, tars, order.platform, order.timestamp, PARTS)
     for tar, image in zip(tars, made, strict=True):
         _say(order, log, f"{tar.name}: {'as before' if image in before else 'taken as it is'}")
-        engine.used.add(image)
+        stamp(engine.layers, image).touch()
     return _build(engine, order, log, parts.second(image), parts.tars)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from podman.errors import NotFound
 from elpack.engine import archive
 from elpack.engine.building import PARTS, Order, build
 from elpack.engine.calls import call, events, post, streamed, told
+from elpack.engine.lately import remove_unused, stamp
 from elpack.errors import EngineError, ImageError, Problem, RegistryError
 from elpack.images.oci import Platform, oci_digest, platform_of
 
@@ -33,7 +34,7 @@ class Engine:
 
     url: where it listens; version: podman's. ours: the service and its storage are elpack's own, not the user's.
     layers: compressed layers, kept by digest. environment: what podman and skopeo are to be run with to see the same
-    storage; None where it is not ours. notices: what the user should know. used: names that `prune` keeps.
+    storage; None where it is not ours. notices: what the user should know.
     """
 
     client: PodmanClient
@@ -44,7 +45,6 @@ class Engine:
     runner: Runner
     environment: Mapping[str, str] | None = None
     notices: tuple[str, ...] = ()
-    used: set[str] = field(default_factory=set)
 
     def build(
         self,
@@ -162,9 +162,10 @@ class Engine:
             yield from image.get("Names") or ()
 
     def prune(self) -> None:
-        """Remove what no name leads to, and the layers of images that were not built since the engine began."""
+        """Remove what no name leads to, and the layers that no build used for two weeks."""
+        remove_unused(self.layers)
         for name in list(self.names()):
-            if name.startswith(f"{PARTS}:") and name not in self.used:
+            if name.startswith(f"{PARTS}:") and not stamp(self.layers, name).exists():
                 call(self.client, "DELETE", f"/images/{quote(name, safe='')}")
         if self.ours:
             call(self.client, "POST", "/images/prune")

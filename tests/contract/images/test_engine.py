@@ -19,6 +19,7 @@ import pytest
 from tests.contract.images.engines import PLATFORM, STAMP, workspace, write_tar
 
 from elpack.engine import engine as start
+from elpack.engine.building import PARTS
 from elpack.engine.calls import call
 from elpack.engine.configuration import place
 from elpack.errors import DiskFullError, EngineError, ImageError, RegistryError
@@ -374,6 +375,31 @@ def test_names_come_and_go(engine: Engine, context: Path, build: Callable[..., s
     assert not engine.has(image)
     with pytest.raises(ImageError, match="no such image"):
         engine.inspect(image)
+
+
+def test_layers_stay_while_they_are_used(engine: Engine, context: Path, build: Callable[..., str]) -> None:
+    def parts() -> tuple[set[str], set[str]]:
+        """Return which first layers have a stamp, and which are there as images."""
+        names = (name.rpartition(":") for name in engine.names())
+        stamps = {path.stem for path in engine.layers.glob("*.part")}
+        return stamps, {tag for name, _, tag in names if name == PARTS}
+
+    write_tar(context / "first-party.tar", {"opt/app": b"used long ago"})
+    build(context)
+    (engine.layers / "half.tar").touch()  # as a killed run leaves it
+    engine.prune()
+    assert (engine.layers / "half.tar").exists()
+    stamps, images = parts()
+    assert stamps == images
+    for path in engine.layers.iterdir():
+        os.utime(path, (0, 0))
+    write_tar(context / "first-party.tar", {"opt/app": b"used now"})
+    build(context)
+    engine.prune()
+    assert not (engine.layers / "half.tar").exists()
+    stamps, images = parts()
+    assert stamps == images
+    assert len(images) == 2  # one for each tar of the context
 
 
 def test_an_image_of_another_platform_is_not_what_was_asked_for(
