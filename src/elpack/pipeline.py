@@ -14,6 +14,7 @@ from elpack.checks import check_plan
 from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
 from elpack.model import Layout
+from elpack.plan.keys import part_of
 from elpack.plan.make import make_plan
 from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
@@ -35,11 +36,12 @@ from elpack.store import Store
 from elpack.tools.dnf import folder as folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from elpack.builders import Repository
     from elpack.model import RemoteFile
+    from elpack.plan.model import NodeId, Plan
     from elpack.session import Session
 
 
@@ -111,10 +113,14 @@ def _base(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _build(session: Session, say: Callable[[str], None]) -> None:
-    build = make_build(session)
-    if len(build.predict()) < len(session.plan.packages):
+    _build_plan(session, session.plan, say)
+
+
+def _build_plan(session: Session, plan: Plan, say: Callable[[str], None]) -> None:
+    build = replace(make_build(session), plan=plan)
+    if len(build.predict()) < len(plan.packages):
         drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
-    with session.screen.building(session.plan) as watcher:
+    with session.screen.building(plan) as watcher:
         build.watcher = watcher
         session.results = build.run()
     made = sum(not result.cached for result in session.results.values())
@@ -238,13 +244,22 @@ PIPELINE: tuple[Step, ...] = (
 _READING = ("read", "fetch", "plan")
 
 
-def carry_out(session: Session, last: str, *, then: Step | None = None) -> None:
-    """Run the steps up to the one named `last`, and the one that follows it instead of the pipeline's next.
+def build_only(wanted: Callable[[Session], Iterable[NodeId]]) -> Step:
+    """Return the step that builds what is wanted of a plan, and what must be there before; results are of these."""
+
+    def action(session: Session, say: Callable[[str], None]) -> None:
+        _build_plan(session, part_of(session.plan, wanted(session)), say)
+
+    return next(replace(step, action=action) for step in PIPELINE if step.action is _build)
+
+
+def carry_out(session: Session, last: str, *then: Step) -> None:
+    """Run the steps up to the one named `last`, and those that follow it instead of the pipeline's next.
 
     Raises `ToolMissingError` or `PrivilegeError` before it starts what it cannot end.
     """
     names = [step.name for step in PIPELINE]
-    steps = (*PIPELINE[: names.index(last) + 1], *((then,) if then else ()))
+    steps = (*PIPELINE[: names.index(last) + 1], *then)
     need_tools(steps)
     _need_root(steps)
     # up to the plan nothing is changed but what is fetched or read anew, each file in one step

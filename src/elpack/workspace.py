@@ -50,6 +50,11 @@ class Workspace:
         return self.work / "facts"
 
     @property
+    def local_images(self) -> Path:
+        """Images of who works on the application, by target; nobody else gets them."""
+        return self.work / "images" / "local"
+
+    @property
     def store(self) -> Path:
         """Finished work, by key."""
         return self.work / "store"

@@ -83,6 +83,16 @@ def test_a_second_run_makes_nothing(images: dict[str, Any]) -> None:
     assert (OUTPUT / "manifest.json").read_bytes() == before
 
 
+def test_a_local_image_is_the_one_that_is_handed_over(images: dict[str, Any]) -> None:
+    before = (OUTPUT / "manifest.json").read_bytes()
+    done = elpack("image", "local", *STANDIN, "--json")
+    assert done.returncode == 0, done.stderr[-6000:]
+    (local,) = json.loads(done.stdout).values()
+    assert local["index"] == images[f"{STEM}-uv.oci.tar"]["index"]
+    assert Archive(PROJECT / ".elpack" / local["path"]).digest == local["index"]
+    assert (OUTPUT / "manifest.json").read_bytes() == before
+
+
 def test_another_folder_work_folder_time_and_key_give_the_same_digest(
     images: dict[str, Any], second: dict[str, Any]
 ) -> None:

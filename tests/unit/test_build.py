@@ -16,6 +16,7 @@ from tests.unit.plans import APP, HATCHLING, LIB, OWN, Case, Dist
 from elpack.builders import Built, Finished, unheard
 from elpack.errors import BuildError, CommandError, DiskFullError, Problem
 from elpack.manifest import manifest
+from elpack.plan.keys import part_of
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.steps.build import Build
@@ -202,6 +203,21 @@ def test_a_build_root_may_hold_exactly_what_the_plan_says(site: Site) -> None:
     names = ("macros", "buildroot/hatchling", "buildroot/pip", "runtime", "stack/lib")
     assert workshop.roots[nvr(plan, "stack/own")] == {f"{nvr(plan, node)}.noarch.rpm" for node in names}
     assert workshop.roots[nvr(plan, "macros")] == set()
+
+
+def test_a_part_of_a_plan_is_built_as_in_the_whole(site: Site) -> None:
+    plan, workshop = plan_of(replace(OWN, requires=("lib",))), Workshop()
+    part = part_of(plan, [NodeId("stack/lib")])
+    some = site.run(part, workshop)
+    assert "stack/lib" in some
+    assert "stack/own" not in some
+    whole = site.run(plan, workshop)
+    assert {node: result.entry for node, result in whole.items() if node in some} == {
+        node: result.entry for node, result in some.items()
+    }
+    assert len(workshop.built) == len(plan.packages)
+    assert part_of(plan, [package.node for package in plan.packages]) == plan
+    assert part_of(plan, ()).packages == ()
 
 
 def test_jobs_carry_sources_generated_files_and_requirements(site: Site) -> None:

@@ -84,9 +84,49 @@ def build(
         ),
         root=True,
     )
-    carry_out(session, "repository", then=step)
+    carry_out(session, "repository", step)
     if as_json:
         print_json(built_json(made, session.output))
+    elif not quiet:
+        show(built_lines(made))
+
+
+@commands.command(epilog="Example: elpack image local --target el9-standin")
+@guarded
+def local(
+    file: ReleaseFile = Path("elpack.toml"),
+    target: TargetName = "",
+    arch: Arch = "",
+    builder: BuilderName = "auto",
+    workers: Workers = 0,
+    offline: Offline = False,
+    work: WorkFolder = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the image of flavour uv for this machine alone: in seconds, unsigned, not handed over."""
+    from elpack.engine.connect import need_podman
+    from elpack.pipeline import Step, build_only, carry_out
+    from elpack.report.images import built_json, built_lines
+    from elpack.steps.images.build import build_local, wanted_of
+
+    session = session_of(
+        file,
+        target=target,
+        arch=arch,
+        builder=builder,
+        workers=workers,
+        offline=offline,
+        work=work,
+        quiet=quiet or as_json,
+    )
+    if "CONTAINER_HOST" not in os.environ:
+        need_podman()
+    made: list[BuiltImage] = []
+    step = Step("image", "Make the image", lambda session, say: made.append(build_local(session, say)), root=True)
+    carry_out(session, "base", build_only(wanted_of), step)
+    if as_json:
+        print_json(built_json(made, session.workspace.work))
     elif not quiet:
         show(built_lines(made))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,19 @@ def root_nodes(plan: Plan) -> Mapping[NodeId, tuple[NodeId, ...]]:
                 queue += nodes[node].needs
         result[package.node] = tuple(sorted(seen))
     return result
+
+
+def part_of(plan: Plan, wanted: Iterable[NodeId]) -> Plan:
+    """Return the plan of no more than these packages and of all that must be built before them, in the same order."""
+    roots = root_nodes(plan)
+    part: set[NodeId] = set()
+    queue = list(wanted)
+    while queue:
+        node = queue.pop()
+        if node not in part:
+            part.add(node)
+            queue += roots[node]
+    return replace(plan, packages=tuple(package for package in plan.packages if package.node in part))
 
 
 def urgency(plan: Plan) -> dict[NodeId, int]:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_missing_podman_is_told_before_anything_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["build", "local"])
+def test_a_missing_podman_is_told_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
     monkeypatch.delenv("CONTAINER_HOST", raising=False)
     monkeypatch.setattr("elpack.engine.connect.shutil.which", lambda *_, **__: None)
-    done = CliRunner().invoke(app, ["image", "build", "--file", str(tmp_path / "elpack.toml")])
+    done = CliRunner().invoke(app, ["image", command, "--file", str(tmp_path / "elpack.toml")])
     assert done.exit_code == EngineError.exit_code
     assert "podman is not installed" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from elpack.engine import engine
 from elpack.errors import ImageError
 from elpack.images.containerfile import containerfile
+from elpack.images.model import Flavour, Mode
+from elpack.listed import IMAGES
 from elpack.manifest import read_manifest
 from elpack.steps.describe import signed_provenance
 from elpack.steps.images.archive import Archive
@@ -20,6 +22,8 @@ from elpack.steps.images.keys import image_key, made_before, remember
 from elpack.steps.images.make import Order, make
 from elpack.steps.images.recipe import base_definition, committed_base, flavours_of, images_of, recipe_of
 from elpack.steps.images.subjects import SUFFIX
+from elpack.steps.images.uv_inputs import made_here
+from elpack.steps.images.wheels import is_direct
 from elpack.steps.sign import RememberingSigner
 from elpack.store import Store
 
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 
     from elpack.builders import Repository
     from elpack.engine import Engine
-    from elpack.images.model import Flavour, Mode
     from elpack.images.oci import OciDigest
+    from elpack.plan.model import NodeId
     from elpack.session import Session
 
 
@@ -93,7 +97,40 @@ def build_images(
         add_images(session.workspace.dist, session.output, files, seal)
     again = sum(not one.cached for one in made)
     say(f"{again} made, {len(made) - again} had been made before" if again else f"nothing to do: all {len(made)} there")
-    return tuple(_told(one, session) for one in made)
+    return tuple(_told(one, session.output / IMAGES) for one in made)
+
+
+def build_local(session: Session, say: Callable[[str], None]) -> BuiltImage:
+    """Make the image of flavour `uv` for who works on the application; it stays in the work folder, and is not signed.
+
+    It is the very image that `build_images` makes of the same sources in mode `host`. The session has a base, and
+    results of `wanted_of` at least. Raises what `build_images` raises.
+    """
+    recipe = recipe_of(session, base_definition(session).python)
+    folder = session.workspace.local_images / f"{session.target.name}-{session.target.arch}"
+    order = Order(session, recipe, Flavour.UV, Mode.HOST, folder, _no_repository)
+    start = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob(f"*{SUFFIX}"):
+        path.unlink()
+    with engine(session.workspace, session.runner) as podman:
+        for notice in podman.notices:
+            session.screen.notice(notice)
+        files = make(order, podman, say)
+        podman.prune()
+    say("for this machine, not handed over")
+    return _told(_Made(order, files, time.monotonic() - start, cached=False), folder)
+
+
+def wanted_of(session: Session) -> list[NodeId]:
+    """Return the packages of whose RPMs flavour `uv` takes something; check that there can be such an image first."""
+    refuse_layout(session)
+    images_of(session)
+    return [package.node for package in made_here(session).values() if not is_direct(package, session)]
+
+
+def _no_repository() -> Repository:
+    raise AssertionError("flavour uv takes nothing from a repository")
 
 
 def _orders(
@@ -133,9 +170,9 @@ def _make(order: Order, key: str, podman: Engine, say: Callable[[str], None]) ->
     return _Made(order, files, seconds, cached=False)
 
 
-def _told(made: _Made, session: Session) -> BuiltImage:
+def _told(made: _Made, folder: Path) -> BuiltImage:
     order = made.order
-    path = session.output / "images" / f"{order.stem}{SUFFIX}"
+    path = folder / f"{order.stem}{SUFFIX}"
     archive = Archive(path)
     image = archive.images[0].descriptor
     return BuiltImage(
