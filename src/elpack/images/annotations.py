@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from dataclasses import dataclass
@@ -10,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import ImageError, Problem
 from elpack.escape import one_line, safe_url
+from elpack.images.root import seconds
 from elpack.licences import all_of
 from elpack.plan.model import Role
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Mapping
 
     from elpack.config import Release
@@ -67,7 +68,7 @@ class About:
     @property
     def timestamp(self) -> int:
         """The time of the image and of what is made for it, in seconds since 1970."""
-        return int(dt.datetime.combine(self.created, dt.time(), dt.UTC).timestamp())
+        return seconds(self.created)
 
     @property
     def platform(self) -> str:
