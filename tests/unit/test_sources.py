@@ -194,6 +194,16 @@ def test_the_same_files_give_the_same_sdist_whoever_packs_them_and_when(tmp_path
     assert len(digests) == 1
 
 
+def test_repacked_files_keep_their_content_in_whatever_order_they_lay(tmp_path: Path) -> None:
+    files = {name: name.encode() * 1000 for name in ("c", "a", "d/b", "b")}
+    sdist = make_sdist(tmp_path / "shop-1.0.tar.gz", files | {"empty": b""})
+    repack(sdist)
+    with tarfile.open(sdist) as archive:
+        found = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    assert list(found) == sorted(found)
+    assert found == {f"shop-1.0/{name}": content for name, content in (files | {"empty": b""}).items()}
+
+
 def test_an_sdist_that_is_a_bomb_or_no_archive_is_not_repacked(tmp_path: Path) -> None:
     sdist = make_sdist(tmp_path / "shop-1.0.tar.gz", {"a": bytes(100), "b": bytes(100)})
     before = sdist.read_bytes()

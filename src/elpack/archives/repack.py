@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import tarfile
+import tempfile
 from typing import IO, TYPE_CHECKING
 
 from elpack.archives.members import LIMITS, Limits, Refusals
@@ -25,13 +27,17 @@ def repack(sdist: Path, limits: Limits = LIMITS) -> None:
     try:
         with (
             tarfile.open(sdist, "r:gz") as archive,
+            tempfile.TemporaryFile(dir=sdist.parent) as spool,
             partial.open("wb") as file,
             # level 9 of zlib; a header without time and name
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as written,
         ):
-            for member in _last(archive, refusals, limits):
-                written.addfile(_plain(member), _content(archive, member))
+            last = _last(archive, refusals, limits)
+            places = _spooled(archive, last, spool)
+            for member in last:
+                spool.seek(places.get(member.name, 0))
+                written.addfile(_plain(member), spool if member.isreg() else None)
         partial.replace(sdist)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -62,5 +68,15 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return plain
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
-    return archive.extractfile(member) if member.isreg() else None
+def _spooled(archive: tarfile.TarFile, members: list[tarfile.TarInfo], spool: IO[bytes]) -> dict[str, int]:
+    """Write the contents of files one after the other, and return where each begins.
+
+    They are read in the archive's own order: to go back in what is compressed is to begin again.
+    """
+    places = {}
+    for member in sorted(members, key=lambda member: member.offset):
+        content = archive.extractfile(member) if member.isreg() else None
+        if content is not None:
+            places[member.name] = spool.tell()
+            shutil.copyfileobj(content, spool)
+    return places
