@@ -70,13 +70,15 @@ def prepare(where: Place) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Write the files, and return podman's environment and what the user should know. Raises `EngineError`."""
     _make_live(where)
     settings, home = where.home / "etc", where.home / "user"
-    for folder in (settings, where.home / "tmp", where.layers, home / ".config/containers"):
+    networks = settings / "networks"
+    for folder in (networks, where.home / "tmp", where.layers, home / ".config/containers"):
         folder.mkdir(parents=True, exist_ok=True)
     driver, options, notices = _driver(where.home)
     texts = {
         settings / "containers.conf": _containers(where),
         settings / "storage.conf": _storage(where, driver, options),
         settings / "registries.conf": "",
+        networks / "podman.json": _bridge(where),
         home / ".config/containers/policy.json": json.dumps(_POLICY, indent=2) + "\n",
     }
     for path, text in texts.items():
@@ -154,8 +156,31 @@ def _containers(where: Place) -> str:
         # systemd would be told process numbers of another namespace
         **({"cgroup_manager": "cgroupfs"} if os.geteuid() == 0 else {}),
     }
-    # proxies are the pull's, no container's
-    return _toml("containers", {"default_ulimits": limits, "http_proxy": False}) + _toml("engine", engine)
+    tables: dict[str, Mapping[str, object]] = {
+        "containers": {"default_ulimits": limits, "http_proxy": False},  # proxies are the pull's, no container's
+        "engine": engine,
+        "network": {"network_config_dir": str(where.home / "etc/networks")},
+    }
+    return "".join(_toml(name, table) for name, table in tables.items())
+
+
+def _bridge(where: Place) -> str:
+    """Return the default network: a bridge that is neither the user's podman's nor that of another work folder."""
+    key = hashlib.sha256(os.fsencode(where.home)).hexdigest()
+    subnet = f"10.{200 + int(key[:2], 16) % 50}.{int(key[2:4], 16)}"
+    network = {
+        "name": "podman",
+        "id": key,
+        "driver": "bridge",
+        "network_interface": f"elpack{key[:8]}",
+        "created": "2026-01-01T00:00:00Z",
+        "subnets": [{"subnet": f"{subnet}.0/24", "gateway": f"{subnet}.1"}],
+        "ipv6_enabled": False,
+        "internal": False,
+        "dns_enabled": False,
+        "ipam_options": {"driver": "host-local"},
+    }
+    return json.dumps(network, indent=2) + "\n"
 
 
 def _runtime() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -400,6 +401,13 @@ def test_layers_stay_while_they_are_used(engine: Engine, context: Path, build: C
     stamps, images = parts()
     assert stamps == images
     assert len(images) == 2  # one for each tar of the context
+
+
+def test_the_bridge_is_our_own(engine: Engine) -> None:
+    (found,) = call(engine.client, "GET", "/networks/json")
+    assert found["name"] == "podman"
+    assert re.fullmatch(r"elpack[0-9a-f]{8}", found["network_interface"])
+    assert re.fullmatch(r"10\.2[0-4]\d\.\d+\.0/24", found["subnets"][0]["subnet"])
 
 
 def test_an_image_of_another_platform_is_not_what_was_asked_for(
