@@ -29,6 +29,7 @@ from elpack.errors import ElpackError, Problem
 from elpack.pipeline import PIPELINE, carry_out, need_tools
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
+from elpack.report.console import console_on
 from elpack.report.tables import plan_json, plan_table
 from elpack.report.terminal import Silent, Terminal
 from elpack.session import Options, Session
@@ -545,6 +546,12 @@ def test_markup_in_names_from_outside_is_not_obeyed() -> None:
     plan = replace(plan, packages=(odd,))
     Console(file=out, width=300).print(plan_table(plan, (), everything=True))
     assert "[red]odd[/]" in out.getvalue()
+
+
+def test_colons_in_names_from_outside_are_no_pictures() -> None:
+    out = StringIO()
+    console_on(out).print("/etc/a:b: it is wrong")
+    assert out.getvalue() == "/etc/a:b: it is wrong\n"
 
 
 def test_json_of_a_plan_is_the_whole_plan() -> None:

@@ -341,6 +341,19 @@ def test_date_that_rpm_cannot_write(date: str) -> None:
     assert one_mistake(LEAST.replace("2026-11-01", date)) == expected
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("/opt", "images.data: '/opt' holds what the image itself needs: a volume would hide it"),
+        ("/etc/x", "images.data: '/etc/x' would hide /etc/x/y\n  fix: data = \"/data\""),
+        ("/opt/shop/data", 'images.data: it is below the prefix, /opt/shop\n  fix: data = "/data"'),
+    ],
+)
+def test_a_volume_that_would_hide_files_of_the_release(data: str, message: str) -> None:
+    asset = '[[asset]]\nsource = "y"\ndestination = "/etc/x/y"\n'
+    assert one_mistake(f'{LEAST}{asset}[images]\ndata = "{data}"\n') == f"elpack.toml: {message}"
+
+
 def test_application_rpm_with_a_name_of_the_macros() -> None:
     assert "application.provides" in one_mistake(LEAST.replace(APPLICATION, f'{APPLICATION}rpm = "python3-shop"\n'))
 

@@ -85,6 +85,10 @@ def test_every_key_is_read() -> None:
         ("ports = [0]", "ports"),
         ("ports = [true]", "ports"),
         ('data = "data"', "data"),
+        ('data = "/"', "data"),
+        ('data = "/usr/share/app"', "data"),
+        ('data = "/proc"', "data"),
+        ('data = "/etc"', "data"),
         ('key = "~root/key"', "key"),
         ('environment = { "A=B" = "c" }', "environment.A=B"),
         ('environment = { A = "b\\u0007" }', "environment.A"),
@@ -103,7 +107,12 @@ def test_a_repository_has_its_host(text: str) -> None:
     assert image_repository(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "a/b", "r.example.org", "https://r.e/a", "r.example.org/A", "r.e/a@b:0"])
+IMPOSSIBLE = ("r.e:99999/a", "[:::::]:5000/a", "[::1]x/a", f"{'a' * 64}.org/a")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a/b", "r.example.org", "https://r.e/a", "r.example.org/A", "r.e/a@b:0", *IMPOSSIBLE]
+)
 def test_another_form_is_no_repository(text: str) -> None:
     with pytest.raises(ValueError, match="not of the form"):
         image_repository(text)

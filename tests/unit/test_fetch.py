@@ -361,6 +361,8 @@ def test_a_redirect_loop_ends(server: Server, tmp_path: Path) -> None:
         ("https://exa mple.org/", "https://exa mple.org/: is no URL"),
         ("https://example.org/a\r\nX: y", "is no URL"),
         ("https://example.org:99999/", "is no URL"),
+        (f"https://{'a' * 64}.example.org/", "is no URL"),
+        ("https://a..example.org/", "is no URL"),
         ("http://me:s3cret@example.org/a.whl?key=1", "http://example.org/a.whl: is not fetched over http:"),
     ],
 )

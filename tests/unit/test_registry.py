@@ -375,7 +375,10 @@ def test_who_does_not_answer_is_told(auth: Callable[[object], None]) -> None:
         repository.digest("1.0")
 
 
-@pytest.mark.parametrize("name", ["", "app", "host/", "host/App", "host/a b", "host/a:1", "host/../x", "h@x/app"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "app", "host/", "host/App", "host/a b", "host/a:1", "host/../x", "h@x/app", "[:::]:1/a", f"{'a' * 64}.e/a"],
+)
 def test_a_name_that_is_none_is_refused(auth: Callable[[object], None], name: str) -> None:
     with pytest.raises(RegistryError, match="names no repository"), repository_at(name):
         pass

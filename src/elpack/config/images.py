@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from elpack.config.values import absolute_path, asset_place, each, matching, one_of, positive, relative_path
 from elpack.images.model import Flavour, Images, Mode
@@ -25,6 +26,8 @@ _REPOSITORY = re.compile(
 _BASE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KEY = re.compile(r"(?:~/)?[A-Za-z0-9._@+-][A-Za-z0-9/._@+-]*\Z|/[A-Za-z0-9/._@+-]+\Z")
+# all of the root, whole folders of the system, and those that the kernel or the engine fills
+_NO_VOLUME = re.compile(r"/(/|(bin|boot|dev|lib|lib32|lib64|proc|run|sbin|sys|tmp|usr)/|(etc|home|opt|var)/\Z)")
 _LAST_PORT = 65535
 _USERS = range(1, 65534)
 _LONGEST_NAME = 255
@@ -48,7 +51,7 @@ def read_images(table: Table, service: Service | None) -> Images:
         stop_timeout=positive(table, "stop-timeout", service.stop_timeout if service else default.stop_timeout),
         user=_user(table, default.user),
         ports=_ports(table),
-        data=table.parsed("data", absolute_path, default.data) or default.data,
+        data=table.parsed("data", _data, default.data) or default.data,
         environment=_environment(table.table("environment")),
         bases=_bases(table.table("bases")),
         key=table.parsed("key", matching(_KEY, "the path of a file"), "") or "" if table.has("key") else "",
@@ -61,9 +64,18 @@ def read_images(table: Table, service: Service | None) -> Images:
 
 def image_repository(text: str) -> str:
     """Return where an image lies in a registry, with its host and without tag. Raises ValueError."""
-    if len(text) > _LONGEST_NAME or not _REPOSITORY.match(text):
+    if len(text) > _LONGEST_NAME or not _REPOSITORY.match(text) or not _is_host(text.partition("/")[0]):
         raise ValueError(f"{text!r} is not of the form registry.example.org/path/name, without tag or digest")
     return text
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether a host with its port can be one: no form tells how long its parts are, nor how large numbers."""
+    try:
+        parts = urlsplit(f"https://{text}")
+        return bool(parts.hostname and parts.hostname.encode("idna") and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def _flavours(table: Table) -> tuple[Flavour, ...]:
@@ -98,6 +110,14 @@ def _ports(table: Table) -> tuple[int, ...]:
         elif port not in found:
             found.append(port)
     return tuple(found)
+
+
+def _data(text: str) -> str:
+    """Return where the volume is: no folder that the image's own files are in, or the system's."""
+    path = absolute_path(text)
+    if _NO_VOLUME.match(f"{path}/"):
+        raise ValueError(f"{text!r} holds what the image itself needs: a volume would hide it")
+    return path
 
 
 def _environment(table: Table) -> Mapping[str, str]:

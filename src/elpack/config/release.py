@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from elpack.changelog import DATED
@@ -230,8 +231,18 @@ def _check_subject(root: Table, release: Release) -> None:
     if release.images is not None and not root.problems:
         for key, what in release.images.smoke.mistakes(release.smoke):
             root.problem(f"images.smoke.{key}", what)
+        _check_volume(root, release, PurePosixPath(release.images.data))
     if release.system is not None:
         _check_system(root, release, release.system)
+
+
+def _check_volume(root: Table, release: Release, data: PurePosixPath) -> None:
+    fix = 'data = "/data"'
+    for place in (release.prefix, *(asset.destination for asset in release.assets)):
+        if PurePosixPath(place).is_relative_to(data):
+            root.problem("images.data", f"'{data}' would hide {place}", fix=fix)
+    if data.is_relative_to(release.prefix) and str(data) != release.prefix:
+        root.problem("images.data", f"it is below the prefix, {release.prefix}", fix=fix)
 
 
 def _check_system(root: Table, release: Release, system: SystemLayout) -> None:

@@ -14,7 +14,7 @@ from elpack.fetch.certificates import context_for
 from elpack.fetch.connections import Request
 from elpack.fetch.credentials import User, credentials_for
 from elpack.fetch.registry_door import LARGEST_MANIFEST, Door
-from elpack.fetch.transport import Patience, TemporaryFailureError
+from elpack.fetch.transport import Patience, TemporaryFailureError, url_fault
 from elpack.images.oci import INDEX, MANIFEST, digest_of
 from elpack.run import run
 
@@ -40,10 +40,10 @@ def repository_at(name: str, *, patience: Patience | None = None, runner: Runner
     of the system and of ``containers/certs.d/<host:port>``. Plain http is spoken to loopback alone, and only if TLS is
     not. Raises `RegistryError` in each of its uses with what is wrong and what to do; no text of it holds a secret.
     """
-    if not _NAME.fullmatch(name):
+    host, _, path = name.partition("/")
+    if not _NAME.fullmatch(name) or url_fault(f"https://{host}/"):
         what = f"{name!r:.200} names no repository of a registry"
         raise RegistryError(Problem(what, fix="registry.example.org/path/name, without tag"))
-    host, _, path = name.partition("/")
     credentials = credentials_for(name, User(os.environ, Path.home(), runner))
     door = Door(host, path, credentials, context_for(host, os.environ, Path.home()), patience or Patience())
     try:

@@ -202,6 +202,7 @@ def url_fault(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")  # as the resolver will be asked
     except ValueError:
         return "is no URL"
     if not parts.scheme or _NO_URL.search(url):

@@ -39,4 +39,5 @@ def stdout() -> Console:
 
 def console_on(stream: TextIO) -> Console:
     """Return a console on a stream; what is no terminal has no width."""
-    return Console(file=stream) if stream.isatty() else Console(file=stream, width=_UNFOLDED)
+    # ":a:" in a path or a digest is no picture
+    return Console(file=stream, emoji=False, width=None if stream.isatty() else _UNFOLDED)
