@@ -75,11 +75,12 @@ def run_images(settings: Settings) -> Table:
     progress("images: elpack's own")
     own = {flavour: _built(settings, flavour, work) for flavour in Flavour}
     progress("images: the plain Containerfile")
+    context = work / "context"
+    context.mkdir()
+    # before the engine: its service is a child, and whoever measures waits for all children to end
+    tree, plain_tree = _warmed(session, context)
     with engine(settings.workspace, session.runner) as podman:
         base = base_image(session, podman, lambda _: None)
-        context = work / "context"
-        context.mkdir()
-        tree, plain_tree = _warmed(session, context)
         seeds = {
             "plain Containerfile": _seed(session, podman, base, context, KEPT),
             "plain Containerfile, without uv's cache": _seed(session, podman, base, context, LENT),
