@@ -300,10 +300,14 @@ def test_mounted_files_can_be_read_whatever_their_modes_are(
 ) -> None:
     (tmp_path / "files").mkdir(0o700)
     (tmp_path / "files" / "app").write_bytes(Path(shutil.which("true") or "").read_bytes())
+    (tmp_path / "files" / "app").chmod(0o700)
+    (tmp_path / "files" / "data").write_text("x")
     (tmp_path / "config").write_text("x")
     (tmp_path / "config").chmod(0o600)
     images = dataclasses.replace(IMAGES, mounts={"/etc/app.conf": "config"}, smoke=ImageSmoke())
     subject = Subject(made(), images, Smoke((), files="files"), {"prefix": "/usr", "python": ""}, {}, tmp_path)
     smoke_image(podman, subject, logs=tmp_path / "logs", owner=str(tmp_path))
     assert oct((tmp_path / "logs" / "mounts" / "0-app.conf").stat().st_mode)[-3:] == "644"
-    assert oct((tmp_path / "logs" / "files").stat().st_mode)[-3:] == "755"
+    copied = tmp_path / "logs" / "files"
+    modes = [oct(path.stat().st_mode)[-3:] for path in (copied, copied / "app", copied / "data")]
+    assert modes == ["755", "755", "644"]

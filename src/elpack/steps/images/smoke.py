@@ -328,7 +328,7 @@ class _Trial:
             return {}
         shutil.copytree(self.subject.home / self.subject.smoke.files, self.logs / "files")
         for path in (self.logs / "files", *(self.logs / "files").rglob("*")):
-            path.chmod(0o755 if path.is_dir() else 0o644)
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         return {f"{WORK}/files": str(self.logs / "files")}
 
     def configuration(self) -> dict[str, str]:
