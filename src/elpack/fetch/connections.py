@@ -147,7 +147,7 @@ class Connections:
             connection.request(request.method, request.url, headers=headers)
             return
         # Who has seen enough answers before the end and closes: then the answer says more than the broken pipe.
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, ssl.SSLEOFError):
             connection.request(request.method, request.url, body=self._extending(request.body()), headers=headers)
 
     def _extending(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

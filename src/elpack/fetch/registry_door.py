@@ -170,6 +170,8 @@ class Door:
             raise _unreachable(error.cause, url) from None
         except TimeoutError:
             raise TemporaryFailureError(f"nothing came for {self._patience.timeout:g} s") from None
+        except ssl.SSLEOFError:  # a connection that broke, told by TLS
+            raise TemporaryFailureError("the connection broke while TLS was spoken") from None
         except ssl.SSLError as error:  # such as a client certificate that is refused, which is told after the handshake
             raise RegistryError(Problem(f"TLS failed: {error.reason or error}", shown(url))) from None
         except (OSError, http.client.HTTPException) as error:

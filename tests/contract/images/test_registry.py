@@ -119,15 +119,18 @@ def test_a_read_only_registry_says_so(
 
 
 @pytest.mark.root
-def test_a_full_registry_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_full_registry_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None], *, tls: bool
+) -> None:
     needs(*NEEDED)
     (tmp_path / "full" / "storage").mkdir(parents=True)
     place = str(tmp_path / "full" / "storage")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=True)
     try:
-        with serving(tmp_path / "full", tls=False, users=False) as one:
+        with serving(tmp_path / "full", tls=tls, users=False) as one:
             refused = pytest.raises(RegistryError, match="the registry's disk is full")
             with connected(one, monkeypatch) as repository, refused:
-                put(repository)
+                put(repository, bytes(24 << 20))  # it answers in the middle, and closes
     finally:
         subprocess.run(["umount", place], check=True)
