@@ -35,6 +35,7 @@ PURE = (
     "licences",
     "escape",
     "images",
+    "pieces",
     "plan",
     "provenance",
     "plain",

@@ -33,11 +33,12 @@ from elpack.images.oci import (
     manifest_text,
     read_config,
 )
+from elpack.pieces import as_file
 from elpack.run import Command
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from elpack.engine.engine import Engine
@@ -121,7 +122,7 @@ def _export(engine: Engine, image: str) -> None:
         told(f"export of {image}"),
     ):
         try:
-            with tarfile.open(fileobj=_Stream(response.iter_content(_CHUNK)), mode="r|") as archive:
+            with tarfile.open(fileobj=as_file(response.iter_content(_CHUNK)), mode="r|") as archive:
                 for member in archive:
                     file = archive.extractfile(member) if member.isreg() else None
                     if file is None:
@@ -271,28 +272,3 @@ class _Hashed:
         chunk = self.file.read(size)
         self.digest.update(chunk)
         return chunk
-
-
-class _Stream(io.RawIOBase):
-    """Chunks as a file that is read once."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._rest:
-            try:
-                self._rest = next(self._chunks)
-            except StopIteration:
-                return b""
-        end = size if size >= 0 else len(self._rest)
-        found, self._rest = self._rest[:end], self._rest[end:]
-        return found
-
-    def readinto(self, buffer: Any) -> int:
-        found = self.read(len(buffer))
-        buffer[: len(found)] = found
-        return len(found)

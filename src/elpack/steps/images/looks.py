@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from elpack.atomic import write_text
 from elpack.errors import ImageError, Problem
 from elpack.images.content import Findings
 from elpack.images.libraries import Libraries, needed
+from elpack.pieces import as_file
 from elpack.run import Command
 from elpack.sbom import OsPackage
 from elpack.strict import json_value
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 _DATABASES = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
 _FORM = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n"
 _FIELDS = 4
+_FORMAT = 1
+"""Raised when a look would find something else in the same layer."""
+_REMEMBERED = {"packages", "asked", "there"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]
     problems: list[Problem] = []
     for number, layer in enumerate(layers):
         ours = number >= len(layers) - look.layers
-        key = f"{layer.digest} {ours} {sorted(look.own)}"
+        key = f"{_FORMAT} {layer.digest} {ours} {sorted(look.own)}"
         if key not in seen:
             seen[key], wrong = _look(archive, layer, look, ours=ours)
             problems += wrong
@@ -101,14 +105,13 @@ def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tup
 
 def _members(archive: Archive, layer: Descriptor) -> Iterator[tuple[str, int, IO[bytes] | None]]:
     """Yield files and links of a layer: path without a slash in front, time, and a file's content."""
-    blob = io.BufferedReader(_Pieces(archive.pieces(layer)))
     try:
-        with gzip.open(blob) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        with gzip.open(as_file(archive.pieces(layer))) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
             for member in tar:
                 if member.isreg() or member.islnk() or member.issym():
                     file = tar.extractfile(member) if member.isreg() else None
                     yield member.name.removeprefix("./").strip("/"), int(member.mtime), file
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError) as error:
         raise ImageError(Problem(f"a layer cannot be read: {error}", layer.digest)) from error
 
 
@@ -130,21 +133,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         found = json_value(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return {key: one for key, one in dict(found).items() if isinstance(one, dict)} if isinstance(found, dict) else {}
-
-
-class _Pieces(io.RawIOBase):
-    """Pieces of bytes as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._rest = pieces, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
+    entries = found.items() if isinstance(found, dict) else ()
+    return {key: one for key, one in entries if isinstance(one, dict) and one.keys() == _REMEMBERED}
