@@ -37,12 +37,14 @@ FROM --platform={platform} {base}
 COPY uv /usr/local/bin/uv
 COPY source /src
 WORKDIR /src
-ENV UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_OFFLINE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_CACHE_DIR=/root/.cache/uv UV_OFFLINE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
 RUN {cache} uv sync --frozen --no-dev --no-editable --python {python}
 ENTRYPOINT ["/src/.venv/bin/{command}"]
 """
 # What uv fetched lies in its cache, which such an image keeps: it is copied where the network would have put it.
 KEPT = "--mount=type=bind,source=cache,target=/cache mkdir -p /root/.cache && cp -a /cache /root/.cache/uv &&"
+# By default uv makes links to its cache, which cost an image nothing; many Containerfiles have it copy.
+COPIED = f"{KEPT} UV_LINK_MODE=copy"
 LENT = "--mount=type=bind,source=cache,target=/cache cp -a /cache /tmp/uv && UV_CACHE_DIR=/tmp/uv"
 DROP = " && rm -rf /tmp/uv"
 GOALS = {"seed": 0.6, "tree": 1.05, "rebuild": 5.0}
@@ -83,6 +85,7 @@ def run_images(settings: Settings) -> Table:
         base = base_image(session, podman, lambda _: None)
         seeds = {
             "plain Containerfile": _seed(session, podman, base, context, KEPT),
+            "plain Containerfile, UV_LINK_MODE=copy": _seed(session, podman, base, context, COPIED),
             "plain Containerfile, without uv's cache": _seed(session, podman, base, context, LENT),
         }
     seed, _ = seeds["plain Containerfile"]
@@ -136,8 +139,9 @@ def _built(settings: Settings, flavour: Flavour, work: Path) -> tuple[Size, floa
     """Make an image cold, then once more; return its size and both times."""
     dist = work / "dist"
     options = ("--flavour", flavour, "--dist", str(dist))
-    # what was made before; layers and bases stay, as do downloads
-    shutil.rmtree(settings.workspace.work / "images" / "made", ignore_errors=True)
+    # what was made before, and layers; the base stays, as do downloads
+    for folder in ("images/made", "images/uv", "containers/layers", "rpm-root"):
+        shutil.rmtree(settings.workspace.work / folder, ignore_errors=True)
     cold, told = _elpack(settings, "build", settings.file, *options)
     again, _ = _elpack(settings, "build", settings.file, *options)
     (one,) = (one for one in told.values() if one["flavour"] == flavour)
@@ -227,7 +231,7 @@ def _changed(settings: Settings, work: Path) -> float:
     # the build lock names what says how the checkout is built, which is not the sdist's digest
     _run("lock", "--file", str(file))
     seconds = []
-    for number in range(4):
+    for number in range(3):
         # the first time fetches what its backend needs, which does not count
         module.write_text(f"{module.read_text()}\n# changed {number}\n")
         seconds.append(_elpack(settings, "local", file)[0])
