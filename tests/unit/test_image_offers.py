@@ -7,6 +7,7 @@ import pytest
 from tests.image_results import RELEASE, results
 
 from elpack.errors import ImageError, RegistryError, SigningError
+from elpack.images.annotations import stem_of, tag_of
 from elpack.images.model import Flavour, Images
 from elpack.sigstore import CYCLONEDX, SLSA, new_key, read_signing_key
 from elpack.steps.images.image_keys import from_file, handed_key, image_key, public_key, shown_key
@@ -147,3 +148,9 @@ def test_a_passphrase_is_the_first_line_of_its_file(tmp_path: Path) -> None:
     assert from_file(tmp_path / "file") == b"a word with blanks "
     with pytest.raises(SigningError, match="the passphrase cannot be read"):
         from_file(tmp_path)
+
+
+def test_the_name_of_a_file_leads_to_the_tag_and_back() -> None:
+    assert tag_of("my-app", stem_of("my-app", "1-1.el9-uv")) == "1-1.el9-uv"
+    with pytest.raises(ImageError, match="its name does not begin with my-app-"):
+        tag_of("my-app", "other-1-1.el9-uv")

@@ -37,6 +37,18 @@ def platform_of(arch: str) -> str:
     return _PLATFORMS[arch]
 
 
+def stem_of(application: str, tag: str) -> str:
+    """Return how the names of the files of an image begin."""
+    return f"{application}-{tag}"
+
+
+def tag_of(application: str, stem: str) -> str:
+    """Return the tag of an image whose files' names begin like that. Raises `ImageError` for another application's."""
+    if not stem.startswith(prefix := stem_of(application, "")):
+        raise ImageError(Problem(f"its name does not begin with {prefix}", stem, fix="elpack image build"))
+    return stem.removeprefix(prefix)
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What all images of one release for one target say. name: the application's; evr: version-release of its RPM.
@@ -63,7 +75,7 @@ class About:
 
     def stem(self, flavour: Flavour) -> str:
         """Return how the names of an image's files begin."""
-        return f"{self.name}-{self.tag(flavour)}"
+        return stem_of(self.name, self.tag(flavour))
 
     @property
     def timestamp(self) -> int:

@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from elpack.errors import ImageError, Problem
+from elpack.images.annotations import tag_of
 from elpack.images.model import Images
 from elpack.sigstore import simple_signing
 from elpack.steps.airgap.archive import member, text_member
@@ -58,11 +58,9 @@ def carried_images(results: Path, release: Release, workspace: Workspace) -> Car
 
 def _reference(path: Path, release: Release) -> str:
     """Return the name with tag that signatures give an image: where it is pushed, else one of no registry."""
-    prefix, name = f"{release.application.name}-", path.name.removesuffix(SUFFIX)
-    if not name.startswith(prefix):
-        raise ImageError(Problem(f"its name does not begin with {prefix}", str(path), fix="elpack image build"))
+    tag = tag_of(release.application.name, path.name.removesuffix(SUFFIX))
     repository = release.images.repository if release.images else ""
-    return f"{repository or f'localhost/{release.name}'}:{name.removeprefix(prefix)}"
+    return f"{repository or f'localhost/{release.name}'}:{tag}"
 
 
 def _signatures(archive: Archive, reference: str, key: SigningKey) -> Iterator[tuple[str, Member]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from elpack.config.images import image_repository
 from elpack.errors import ImageError, Problem, RegistryError, SigningError
-from elpack.images.annotations import platform_of
+from elpack.images.annotations import platform_of, tag_of
 from elpack.manifest import digest_of, finished, misplaced, read_manifest
 from elpack.sigstore import CYCLONEDX, SLSA
 from elpack.steps.images.push import Offer
@@ -91,7 +91,7 @@ def offers(
             if damaged := list(_damaged(folder, listed, stem)):
                 problems += damaged
                 continue
-            one = found[stem.removeprefix(f"{release.application.name}-")]
+            one = found[tag_of(release.application.name, stem)]
             one.archives.append(folder / f"images/{stem}.oci.tar")
             one.predicates[platform_of(listed.arch)] = _predicates(folder, listed, stem)
     problems += [Problem(f"{tag!r} cannot be a tag", str(dist)) for tag in found if not _TAG.fullmatch(tag)]
