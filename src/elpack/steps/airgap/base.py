@@ -62,7 +62,8 @@ def base_packages(  # noqa: PLR0917 - the caller's own values, once
     known = _known(repositories, work / "dnf" / "cache")
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise InstallError(*(Problem("dnf installed it, and its file is not there", where=name) for name in missing))
+        what, fix = "dnf installed it, and its file is not there", "run it again, and let nothing clear dnf's cache"
+        raise InstallError(*(Problem(what, where=name, fix=fix) for name in missing))
     scratch.mkdir()
     for name in wanted:
         shutil.copyfile(known[name], scratch / name)

@@ -60,4 +60,5 @@ def texts_of(session: Session) -> dict[str, str]:
 def refuse_layout(session: Session) -> None:
     """Raise `ImageError` for a layout that has no tree of its own."""
     if session.layout is Layout.SYSTEM:
-        raise ImageError(Problem("images are made of layout stack or bundle", "elpack.toml: release.layout"))
+        fix = "leave --layout out, or release.layout stack or bundle"
+        raise ImageError(Problem("images are made of layout stack or bundle", "elpack.toml: release.layout", fix=fix))

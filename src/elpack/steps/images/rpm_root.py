@@ -259,7 +259,8 @@ def _last_layer(making: _Making, below: Path, root: Path, packages: tuple[Instal
     gone = sorted(path for path in lower if not left_out(path, owned=True))
     if gone:
         why = "what is in a lower layer cannot be taken away"
-        raise ImageError(*(Problem("the application's packages removed it", f"/{path}", why) for path in gone))
+        what, fix = "the application's packages removed it", "let none of their scriptlets remove files of others"
+        raise ImageError(*(Problem(what, f"/{path}", why, fix) for path in gone))
     signed = [one.nvra for one in packages if one.name not in ours]
     added = database(packages, making.when, signed, making.work, making.runner)
     found |= {one.path: one for one in added if one.path not in owned}

@@ -194,7 +194,8 @@ class _Trial:
         settings = [f"{key}={value}" for key, value in (self.engine.environment or {}).items() if key in _OURS]
         again = shlex.join(["env", *settings]) + f" {typed}" if settings else typed
         what = f"step {name!r} {detail}" + (f"\n{said}" if said else "")
-        return Problem(what, str(log if log.exists() else self.logs), fix=f"to see it again: {again}" if typed else "")
+        fix = f"to see it again: {again}" if typed else _FIX
+        return Problem(what, str(log if log.exists() else self.logs), fix=fix)
 
     def tail(self, log: Path) -> str:
         """Return the last lines of a step's log, or of the application that runs beside it."""
@@ -344,3 +345,4 @@ class _Trial:
 
 
 _OURS = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
+_FIX = "elpack image build, which makes it as the release says"

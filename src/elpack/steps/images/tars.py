@@ -46,7 +46,8 @@ def write_layer(name: str, members: Iterable[Member], into: Path) -> Layer:
     ordered = sorted(members, key=lambda one: os.fsencode(one.path))
     strange = [one.path for one in ordered if not (_is(one, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK))]
     if strange:
-        raise ImageError(*(Problem("it is neither file, folder nor link", where=f"/{path}") for path in strange))
+        what, fix = "it is neither file, folder nor link", "leave it out of the package that brings it"
+        raise ImageError(*(Problem(what, where=f"/{path}", fix=fix) for path in strange))
     tar = into / f"{name}.tar"
     first: dict[tuple[int, int], str] = {}
     with tar.open("wb") as file:
