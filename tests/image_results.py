@@ -20,7 +20,13 @@ _NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def results(
-    dist: Path, arch: str = "x86_64", *, standin: bool = False, throwaway: bool = False, fingerprint: str = FINGERPRINT
+    dist: Path,
+    arch: str = "x86_64",
+    *,
+    standin: bool = False,
+    throwaway: bool = False,
+    fingerprint: str = FINGERPRINT,
+    statement: object = None,
 ) -> Path:
     """Write results with an image of each flavour."""
     folder = dist / "el9" / arch
@@ -30,7 +36,7 @@ def results(
         stem = f"images/crossbar-26.10.1-1.el9-{flavour}"
         make_archive(folder / f"{stem}.oci.tar", arch=_NAMES[arch], layers=(f"{flavour} {arch}".encode(), b"more"))
         (folder / f"{stem}.cdx.json").write_text('{"bomFormat": "CycloneDX"}')
-        (folder / f"{stem}.intoto.json").write_text(json.dumps({"predicate": {"arch": arch}}))
+        (folder / f"{stem}.intoto.json").write_text(json.dumps(statement or {"predicate": {"arch": arch}}))
         for suffix in ("oci.tar", "cdx.json", "intoto.json"):
             path = folder / f"{stem}.{suffix}"
             files.append(Listed(f"{stem}.{suffix}", Content(path.stat().st_size, digest_of(path))))

@@ -34,6 +34,12 @@ def test_one_tag_has_all_architectures(tmp_path: Path) -> None:
     assert list(uv.predicates) == ["linux/arm64", "linux/amd64"]
 
 
+def test_a_statement_about_nothing_is_not_attested(tmp_path: Path) -> None:
+    results(tmp_path, statement={"predicate": None})
+    with pytest.raises(ImageError, match="no statement with a predicate"):
+        offers(tmp_path, RELEASE)
+
+
 def test_targets_and_flavours_can_be_left_out(tmp_path: Path) -> None:
     results(tmp_path)
     assert [one.tag for one in offers(tmp_path, RELEASE, flavours=[Flavour.UV])] == ["26.10.1-1.el9-uv"]

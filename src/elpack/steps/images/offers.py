@@ -135,7 +135,10 @@ def _predicates(folder: Path, listed: Manifest, stem: str) -> dict[str, Any]:
     for predicate_type, name in ((CYCLONEDX, f"images/{stem}.cdx.json"), (SLSA, f"images/{stem}.intoto.json")):
         if name in names:
             document = _document(folder / name)
-            found[predicate_type] = document if predicate_type == CYCLONEDX else document.get("predicate")
+            said = document if predicate_type == CYCLONEDX else document.get("predicate")
+            if not isinstance(said, dict):
+                raise ImageError(Problem("it is no statement with a predicate", str(folder / name), fix=_BACK))
+            found[predicate_type] = said
     return found
 
 
