@@ -39,12 +39,16 @@ class StepError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A container that was started. `asked` is how; its log goes to `log` whenever it is saved."""
+    """A container that was started. `asked` is how; its log goes to `log` whenever it is saved.
+
+    refused: what podman said where it did not start in the way that was asked for first.
+    """
 
     client: PodmanClient
     handle: Handle
     asked: Container
     log: Path
+    refused: str = ""
 
     def state(self) -> dict[str, Any]:
         """Return its state as podman tells it now."""
@@ -192,7 +196,7 @@ def _start(client: PodmanClient, image: str, container: Container, log: Path, st
                     raise StepError(f"does not start: {said}") from error
                 continue
             stack.push(attempt.pop_all())
-            return Running(client, handle, wanted, log)
+            return Running(client, handle, wanted, log, said)
     raise AssertionError
 
 

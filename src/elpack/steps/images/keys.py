@@ -6,12 +6,14 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from elpack import __version__
 from elpack.listed import PACKAGES
 from elpack.manifest import digest_of, effective, write_json
 from elpack.steps.images.recipe import base_definition
+from elpack.steps.images.uv_sandbox import uv_program
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
@@ -37,8 +39,14 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
     packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
     base = asdict(base_definition(session))
-    whole = [_FORMAT, __version__, text, settings, base, session.base.digest, listed.fingerprint, sources, packages]
+    programs = [_program(name) for name in ("finish_tree.py", "uv_task.py")] + [digest_of(uv_program())]
+    inputs = [base, session.base.digest, listed.fingerprint, sources, packages]
+    whole = [_FORMAT, __version__, text, settings, programs, *inputs]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _program(name: str) -> str:
+    return hashlib.sha256((resources.files("elpack.assets") / name).read_bytes()).hexdigest()
 
 
 def remember(folder: Path, key: str, files: Iterable[Path], seconds: float) -> None:

@@ -17,6 +17,7 @@ from elpack.engine.calls import PODMAN_ERRORS
 from elpack.errors import EngineError, Problem, SmokeError
 from elpack.images.container import BRIDGE, HOST, Container, health_of, misfits, powers, strangers
 from elpack.images.smoke import image_steps
+from elpack.plain import plain
 from elpack.smoke import WORK
 from elpack.steps.images.containers import OWNER, StepError, started, sweep, volume
 from elpack.steps.smoke import StepResult
@@ -100,7 +101,9 @@ def smoke_image(
     )
     (logs / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     if trial.network == HOST:
-        notice("this machine offers no bridge network: the application was tried on the host's own")
+        notice(
+            f"the application was tried on the host's own network, for on a bridge it did not start: {trial.refused}"
+        )
     if trial.problems:
         raise SmokeError(*trial.problems)
     progress(f"smoke test of the image: {len(report.steps)} steps passed in {report.seconds:.0f} s")
@@ -119,6 +122,7 @@ class _Trial:
     image_id: str = ""
     digest: str = ""
     network: str = ""
+    refused: str = ""
     health: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     live: list[Running] = field(default_factory=list)
@@ -150,7 +154,7 @@ class _Trial:
             running = self.take(_START, partial(self.serve, stack, data, read_only=True))
             if running is None:
                 return None
-            self.network = running.asked.network
+            self.network, self.refused = running.asked.network, plain(running.refused)
             for step in self.steps(self.subject.images.smoke.outside, running.ports()):
                 self.take(step.name, partial(self.command, step, files, network=HOST))
             self.take("privileges", partial(self.powerless, running))

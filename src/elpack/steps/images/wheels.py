@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "1"
 """Raise it when wheels are made in another way than before."""
+_BUILDER = "elpack_buildroot.py"
 _TIME = (1980, 1, 1, 0, 0, 0)
 _INSTALLERS = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"})
 
@@ -184,7 +185,7 @@ def wheel_key(package: Package, session: Session) -> str:
     """Return the digest of all that a wheel made here depends on."""
     parts = [_FORMAT, package.nvr, *package.drop]
     if is_direct(package, session):
-        parts += [session.base.digest, str(package.date)]
+        parts += [session.base.digest, str(package.date), (resources.files("elpack.assets") / _BUILDER).read_text()]
         parts += [source.sha256 for source in package.sources[:1]]
         parts += sorted(choice.file.sha256 for choice in _requirements(package, session).values() if choice.file)
     else:
@@ -244,13 +245,12 @@ def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -
         shown = tuple(
             word for path, name in zip(requirements, inside, strict=True) for word in ("--ro-bind", str(path), name)
         )
-        name = "elpack_buildroot.py"
-        (task.home / name).write_text((resources.files("elpack.assets") / name).read_text())
+        (task.home / _BUILDER).write_text((resources.files("elpack.assets") / _BUILDER).read_text())
         python = f"{uv.HOME}/env/bin/python"
         commands: list[tuple[tuple[str, ...], str]] = [
             (uv.venv(session.target.interpreter, f"{uv.HOME}/env"), "/"),
             *([(uv.install(python, inside), "/")] if inside else []),
-            ((python, f"{uv.HOME}/{name}", "build", f"{uv.HOME}/built"), f"{uv.HOME}/unpacked/{source.name}"),
+            ((python, f"{uv.HOME}/{_BUILDER}", "build", f"{uv.HOME}/built"), f"{uv.HOME}/unpacked/{source.name}"),
         ]
         environment = {"SOURCE_DATE_EPOCH": str(seconds(package.date))}
         limits = session.project.release.builds.of(package.dist)
