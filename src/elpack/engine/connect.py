@@ -30,6 +30,11 @@ def engine(workspace: Workspace, runner: Runner) -> Iterator[Engine]:
     is older than 4.3.
     """
     if url := os.environ.get("CONTAINER_HOST"):
+        if url.startswith("ssh:"):
+            fix = (
+                "forward its socket, such as by ssh -L /tmp/podman.sock:/run/podman/podman.sock HOST, and name that one"
+            )
+            raise EngineError(Problem("a service is not reached by ssh", "CONTAINER_HOST", fix=fix))
         with connected(url) as client:
             layers = place(workspace.work).layers
             layers.mkdir(parents=True, exist_ok=True)

@@ -158,8 +158,15 @@ class Engine:
 
     def names(self) -> Iterator[str]:
         """Yield the names of all images."""
-        for image in call(self.client, "GET", "/images/json") or ():
+        for image in self._images() or ():
             yield from image.get("Names") or ()
+
+    def _images(self) -> Any:
+        for _ in range(_LOOKS):
+            # podman fails where an image that it is about to tell of is removed meanwhile
+            with suppress(EngineError):
+                return call(self.client, "GET", "/images/json")
+        return call(self.client, "GET", "/images/json")
 
     def prune(self) -> None:
         """Remove what no name leads to, and the layers that no build used for two weeks."""
@@ -194,6 +201,7 @@ class Engine:
 
 
 _NOT_FOUND = 404
+_LOOKS = 2
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

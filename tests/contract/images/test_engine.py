@@ -456,3 +456,9 @@ def test_a_full_disk_is_told(small_disk: Path, context: Path, build: Callable[..
     write_tar(context / "third-party.tar", {"opt/large": os.urandom(24 << 20)})
     with start(workspace(small_disk), run) as engine, pytest.raises(DiskFullError, match="no space left"):
         build(context, on=engine)
+
+
+def test_a_service_by_ssh_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", "ssh://nobody.invalid/run/podman/podman.sock")
+    with pytest.raises(EngineError, match="not reached by ssh"), start(workspace(tmp_path), run):
+        pass
