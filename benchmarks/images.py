@@ -224,7 +224,7 @@ def _changed(settings: Settings, work: Path) -> float:
     for name in ("specs", "containers"):
         if (settings.file.parent / name).is_dir():
             shutil.copytree(settings.file.parent / name, project / name)
-    checkout = shutil.copytree(work / "context" / "source", work / "crossbar")
+    checkout = shutil.copytree(work / "context" / "source", work / "crossbar", symlinks=True)
     parents = (checkout, checkout / "src")
     module = next(path for parent in parents for path in sorted(parent.glob("*/__init__.py")))
     file = project / "elpack.toml"
