@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +57,6 @@ def build(
     """Make the images of the application, after building what is missing of its RPMs and their repository."""
     from elpack.engine.connect import need_podman
     from elpack.pipeline import Step, carry_out, signed_repository
-    from elpack.report.images import built_json, built_lines
     from elpack.steps.images.build import build_images
 
     session = session_of(
@@ -73,8 +71,7 @@ def build(
         dist=dist,
         quiet=quiet or as_json,
     )
-    if "CONTAINER_HOST" not in os.environ:
-        need_podman()  # told now, not after the RPMs were built
+    need_podman()  # told now, not after the RPMs were built
     made: list[BuiltImage] = []
     step = Step(
         "images",
@@ -85,10 +82,7 @@ def build(
         root=True,
     )
     carry_out(session, "repository", step)
-    if as_json:
-        print_json(built_json(made, session.output))
-    elif not quiet:
-        show(built_lines(made))
+    _tell(made, session.output, as_json=as_json, quiet=quiet)
 
 
 @commands.command(epilog="Example: elpack image local --target el9-standin")
@@ -107,7 +101,6 @@ def local(
     """Make the image of flavour uv for this machine alone: in seconds, unsigned, not handed over."""
     from elpack.engine.connect import need_podman
     from elpack.pipeline import Step, build_only, carry_out
-    from elpack.report.images import built_json, built_lines
     from elpack.steps.images.build import build_local, wanted_of
 
     session = session_of(
@@ -120,13 +113,18 @@ def local(
         work=work,
         quiet=quiet or as_json,
     )
-    if "CONTAINER_HOST" not in os.environ:
-        need_podman()
+    need_podman()
     made: list[BuiltImage] = []
     step = Step("image", "Make the image", lambda session, say: made.append(build_local(session, say)), root=True)
     carry_out(session, "base", build_only(wanted_of), step)
+    _tell(made, session.workspace.work, as_json=as_json, quiet=quiet)
+
+
+def _tell(made: list[BuiltImage], folder: Path, *, as_json: bool, quiet: bool) -> None:
+    from elpack.report.images import built_json, built_lines
+
     if as_json:
-        print_json(built_json(made, session.workspace.work))
+        print_json(built_json(made, folder))
     elif not quiet:
         show(built_lines(made))
 
