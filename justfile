@@ -90,7 +90,7 @@ clean *options:
 
 # Every test but the integration lane
 test *options:
-    pytest {{ workers }} -m "not integration and not foreign and not rebuild and not faults" {{ options }}
+    pytest {{ workers }} -m "not integration and not foreign and not rebuild and not faults and not arm64 and not wheels" {{ options }}
 
 # Only the tests that need no tools
 test-unit *options:
@@ -107,6 +107,14 @@ test-integration *options:
 # `elpack init` and `rpm-all` on projects that have nothing to do with WAMP
 foreign *options:
     pytest -m foreign {{ options }}
+
+# The release for ARM64: cross-compiled, emulated, installed, started
+arm64 *options:
+    pytest -m arm64 {{ options }}
+
+# Wheels for every interpreter: built, repaired, judged, installed
+wheels-lane *options:
+    pytest -m wheels {{ options }}
 
 # Build everything again, otherwise, and compare every file: once a week, and before a release
 rebuild *options:

@@ -210,6 +210,20 @@ class RegistryError(ElpackError):
     title = "the registry refused"
 
 
+class ForeignArchError(ElpackError):
+    """Nothing here can build for, or run, another architecture: no worker, no emulation, no cross compiler."""
+
+    exit_code = 33
+    title = "nothing here builds for that architecture"
+
+
+class WheelError(ElpackError):
+    """A wheel or an sdist for an index could not be made, or is not what it says."""
+
+    exit_code = 34
+    title = "the wheel cannot be made, or is refused"
+
+
 class InterruptedRunError(ElpackError):
     """The user stopped the run; the next run goes on from here."""
 

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from elpack import strict
 from elpack.errors import LockError, Problem
 from elpack.lockfile import parse_marker
-from elpack.model import SourceKind
+from elpack.model import ARCHES, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from elpack.model import UvLock
 
 _PYTHONS = tuple(f"3.{minor}" for minor in range(9, 17))
-_ARCHES = ("x86_64", "aarch64")
 
 
 def check_fresh(
@@ -103,7 +102,7 @@ def _environments(lock: UvLock, requirement: Requirement, extra: str) -> Iterato
     for python in _PYTHONS:
         if not lock.requires_python.contains(f"{python}.99"):
             continue
-        for arch in _ARCHES:
+        for arch in ARCHES:
             environment = {
                 "implementation_name": "cpython",
                 "implementation_version": f"{python}.99",

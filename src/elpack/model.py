@@ -18,6 +18,10 @@ Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
 
 
+ARCHES = ("x86_64", "aarch64")
+"""Every architecture that a target may have, as rpm and Linux spell them."""
+
+
 class Policy(StrEnum):
     """How a dist becomes an RPM."""
 
@@ -34,6 +38,17 @@ class Layout(StrEnum):
     """The same tree in one RPM."""
     SYSTEM = "system"
     """Fedora's and EPEL's way: in the interpreter's own site-packages, for everybody."""
+
+
+class Way(StrEnum):
+    """How code of an architecture is compiled."""
+
+    NATIVE = "native"
+    """On a processor that runs it: this machine's, or a worker's."""
+    EMULATED = "emulated"
+    """In a root of that architecture, whose programs an emulator runs."""
+    CROSS = "cross"
+    """By a compiler of this machine's architecture, beside a root of the other one."""
 
 
 class SourceKind(StrEnum):

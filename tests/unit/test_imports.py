@@ -35,6 +35,7 @@ PURE = (
     "licences",
     "escape",
     "images",
+    "wheels",
     "pieces",
     "plan",
     "provenance",

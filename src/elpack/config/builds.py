@@ -1,4 +1,4 @@
-"""The [builds] table of the release file: how much of the machine one build may take."""
+"""The [builds] table of the release file: how much of the machine one build may take, and how others' code is made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from elpack.config.values import positive
+from elpack.config.values import one_of, positive
+from elpack.model import ARCHES, Way
 from elpack.naming import dist_name
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from elpack.tables import Table
+
+AUTO = "auto"
+"""The way that is best where the command runs."""
 
 _SIZE = re.compile(r"([1-9][0-9]{0,5})([MGT])\Z")
 _UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -37,10 +41,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Builds:
-    """The limits of builds in general, and of single dists."""
+    """The limits of builds in general, and of single dists; how code of other architectures is compiled.
+
+    way: None for the best that this machine has. workers: by architecture, the command that starts `elpack worker`
+    on a machine of that architecture, such as ``ssh arm.example.org elpack worker``, word by word.
+    """
 
     limits: Limits = field(default_factory=Limits)
     dists: Mapping[NormalizedName, Limits] = field(default_factory=dict)
+    way: Way | None = None
+    workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, dist: NormalizedName) -> Limits:
         """Return the limits of one dist's build."""
@@ -63,8 +73,23 @@ def read_builds(table: Table) -> Builds:
         if name in found:
             dists.problem(key, f"{name} is there twice, in two spellings")
         found[name] = limits
+    way = table.parsed("way", one_of((AUTO, *Way)), AUTO) or AUTO
+    workers = _workers(table.table("workers"))
     table.done()
-    return Builds(general, found)
+    return Builds(general, found, None if way == AUTO else Way(way), workers)
+
+
+def _workers(table: Table) -> Mapping[str, tuple[str, ...]]:
+    found = {}
+    for arch in table.values:
+        if arch not in ARCHES:
+            table.problem(arch, "unknown architecture", fix=f"one of: {', '.join(ARCHES)}")
+            continue
+        words = table.strings(arch)
+        if not words or not all(word and word.isprintable() for word in words):
+            table.problem(arch, "expected a command, word by word", fix=f'{arch} = ["ssh", "host", "elpack", "worker"]')
+        found[arch] = words
+    return found
 
 
 def _limits(table: Table, default: Limits) -> Limits:

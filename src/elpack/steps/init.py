@@ -30,7 +30,7 @@ from elpack.init import (
     runtime_extras,
 )
 from elpack.lockfile import parse_uv_lock
-from elpack.model import SourceKind
+from elpack.model import ARCHES, SourceKind
 from elpack.naming import dist_name
 from elpack.run import Command
 from elpack.selection import select
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from elpack.workspace import Workspace
 
 _EARLIEST = dt.date(1980, 1, 1)
-_ARCHES = ("x86_64", "aarch64")
 _NO_VERSION = "0.0.0"
 """What setuptools calls a project that names no version."""
 _SKIPPED = ("build", "dist", "node_modules")
@@ -83,7 +82,7 @@ def init(workspace: Workspace, runner: Runner) -> Written:
     commands = commands_of(script.name for script in facts.scripts)
     requires = [_requires_python(facts), *([lock.requires_python] if lock else [])]
     machine = platform.machine()
-    targets = choose_targets(requires, machine if machine in _ARCHES else _ARCHES[0])
+    targets = choose_targets(requires, machine if machine in ARCHES else ARCHES[0])
     own: tuple[Own, ...] = ()
     if lock is not None:
         check_fresh(lock, name, facts.metadata.requires_dist)

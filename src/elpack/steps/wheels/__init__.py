@@ -1,0 +1,1 @@
+"""Builds wheels for every interpreter, judges them and tries them."""
