@@ -305,8 +305,16 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineCode:
+    """A linked ELF file inside a wheel, and the machine that it is for, such as x86_64."""
+
+    path: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True)
 class WheelFacts:
-    """What one wheel holds, read without unpacking it. `carried` is what it brings of others."""
+    """What one wheel holds, read without unpacking it. `carried` is what it brings of others, `code` what runs."""
 
     filename: str
     sha256: Sha256
@@ -316,6 +324,7 @@ class WheelFacts:
     console_scripts: tuple[EntryPoint, ...]
     gui_scripts: tuple[EntryPoint, ...]
     carried: tuple[Carried, ...] = ()
+    code: tuple[MachineCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

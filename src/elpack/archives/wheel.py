@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from elpack.archives.carried import carried_inside
+from elpack.archives.elf import machine_code
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.metadata import parse_entry_points, parse_metadata, same_dist
 from elpack.archives.streams import read_capped, reading, walk_zip
@@ -88,6 +89,7 @@ class _Wheel:
             console_scripts=scripts.get("console_scripts", ()),
             gui_scripts=scripts.get("gui_scripts", ()),
             carried=carried_inside(self._name, str(self._version), self._files(), self._openers, self._limits),
+            code=machine_code(self._files(), self._openers),
         )
 
     def check_record(self) -> None:

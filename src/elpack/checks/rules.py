@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from elpack import strict
 from elpack.changelog import backwards
+from elpack.checks.machine_rules import MACHINE_RULES
 from elpack.checks.name_rules import NAME_RULES
 from elpack.checks.override_rules import OVERRIDE_RULES
 from elpack.checks.place_rules import PLACE_RULES
@@ -279,6 +280,7 @@ RULES: tuple[Rule, ...] = (
     name_for_nobody,
     smoke_without_dist,
     dated_backwards,
+    *MACHINE_RULES,
     *NAME_RULES,
     *OVERRIDE_RULES,
     *PLACE_RULES,

@@ -13,7 +13,17 @@ from elpack.archives import read_sdist, read_wheel
 from elpack.archives.carried import known_digest
 from elpack.atomic import write_text
 from elpack.errors import ArchiveError
-from elpack.model import ArchivedFile, BuildTool, Carried, CoreMetadata, EntryPoint, SdistFacts, Trace, WheelFacts
+from elpack.model import (
+    ArchivedFile,
+    BuildTool,
+    Carried,
+    CoreMetadata,
+    EntryPoint,
+    MachineCode,
+    SdistFacts,
+    Trace,
+    WheelFacts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +31,7 @@ if TYPE_CHECKING:
 
     from elpack.model import RemoteFile
 
-FORMAT = f"9-{known_digest()}"
+FORMAT = f"10-{known_digest()}"
 """Raise it when facts are read in another way than before."""
 
 
@@ -94,6 +104,7 @@ def _decode(values: dict[str, Any]) -> WheelFacts | SdistFacts:
         return SdistFacts(metadata=metadata, **{key: _frozen(value) for key, value in values.items()})
     values["files"] = tuple(ArchivedFile(**file) for file in values["files"])
     values["carried"] = tuple(Carried(**{**one, "trace": Trace(one["trace"])}) for one in values["carried"])
+    values["code"] = tuple(MachineCode(**one) for one in values["code"])
     return WheelFacts(metadata=metadata, **values)
 
 

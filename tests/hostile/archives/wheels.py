@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tests.hostile.archives.zips import (
     DEVICE,
@@ -379,6 +379,7 @@ def contents() -> Iterator[Case]:
         "machine code of another architecture",
         {"lib/x.so": b"\x7fELF\x02\x01\x01" + bytes(9) + b"\3\0\xb7\0" + bytes(44)},
     )
+    yield from machines()
     noted = {f"{INFO}/direct_url.json": b'{"url": "https://u:pwned@h"}', f"{INFO}/REQUESTED": b""}
     yield holds("direct-url", "a note that it came from elsewhere", noted)
     yield holds("installer", "a note of who installed it", {f"{INFO}/INSTALLER": b"pwned"}, "installers alone", ARCHIVE)
@@ -386,6 +387,34 @@ def contents() -> Iterator[Case]:
     yield _case("content/scheme-twice", "one place by two schemes", _two(f"{data}/purelib/lib.py"), twice, PLAN)
     yield _case("content/command-twice", "a script and a command", _two(f"{data}/scripts/lib"), twice, PLAN)
     yield _case("content/command-own", "a command of its own", _two("lib/x"), code=0)
+
+
+def machines() -> Iterator[Case]:
+    """Yield wheels whose name says which machine they are for, and whose machine code is for others."""
+    for name, files, says in (
+        ("all", {"lib/x.so": _elf(183)}, "machine code for aarch64: lib/x.so"),
+        ("32-bit", {"lib/x.so": _elf(62, 1)}, "machine code for x32: lib/x.so"),
+        ("big", {"lib/x.so": _elf(62, 2, "big")}, "big endian: lib/x.so"),
+        ("no-suffix", {"lib/x": _elf(40, 1)}, "machine code for armv7l: lib/x"),
+        ("module", {"lib/x.abi3.so": _elf(183), "lib/y.abi3.so": _elf(62)}, "code for aarch64: lib/x.abi3.so"),
+        ("library", {"lib.libs/libx.so.1": _elf(183), "lib/y.so": _elf(62)}, "code for aarch64: lib.libs/libx.so.1"),
+        ("name", {"lib/\u202ex.so": _elf(183)}, "direction"),
+        ("beside", {"lib/tool_arm64.so": _elf(183), "lib/y.abi3.so": _elf(62)}, ""),
+        ("object", {"lib/a.o": _elf(183, kind=1)}, ""),
+    ):
+
+        def make(project: Project, files: dict[str, bytes] = files) -> None:
+            project.wheel_files |= files
+            project.wheel_name = "lib-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
+
+        code = ARCHIVE if name == "name" else PLAN if says else 0
+        yield Case(f"wheel machine/{name}", "a wheel for another machine than its name says", make, code, (says,))
+
+
+def _elf(machine: int, bits: int = 2, order: Literal["little", "big"] = "little", kind: int = 3) -> bytes:
+    """Return the head of a linked ELF file; bits: 1 for 32, 2 for 64."""
+    head = bytes([bits, 1 if order == "little" else 2, 1]) + bytes(9)
+    return b"\x7fELF" + head + kind.to_bytes(2, order) + machine.to_bytes(2, order) + bytes(44)
 
 
 def _two(path: str) -> bytes:
