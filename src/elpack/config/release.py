@@ -28,6 +28,7 @@ from elpack.config.values import (
     relative_path,
     repository,
 )
+from elpack.config.wheels import read_wheels
 from elpack.errors import ConfigError, Problem
 from elpack.model import Layout, Policy, Sha256
 from elpack.naming import dist_name, parse_version, rpm_name
@@ -35,6 +36,8 @@ from elpack.tables import Table, parse_toml
 from elpack.targets import TargetChoice, known_targets, read_target_choice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from elpack.naming import RpmName
     from elpack.service import Service
     from elpack.smoke import Smoke
+    from elpack.wheels.model import Wheels
 
 T = TypeVar("T")
 
@@ -120,6 +124,8 @@ class Release:
     publish: Publish = field(default_factory=Publish)
     builds: Builds = field(default_factory=Builds)
     images: Images | None = None
+    """None where the release makes none."""
+    wheels: Wheels | None = None
     """None where the release makes none."""
 
     @property
@@ -202,6 +208,7 @@ def _release(root: Table) -> Release:
         publish=read_publish(root.table("publish")),
         builds=read_builds(root.table("builds")),
         images=read_images(root.table("images"), service) if root.has("images") else None,
+        wheels=read_wheels(root.table("wheels")) if root.has("wheels") else None,
     )
     head.done()
     _check_subject(root, release)
@@ -232,8 +239,15 @@ def _check_subject(root: Table, release: Release) -> None:
         for key, what in release.images.smoke.mistakes(release.smoke):
             root.problem(f"images.smoke.{key}", what)
         _check_volume(root, release, PurePosixPath(release.images.data))
+    _check_known(root, "wheels.packages", release.wheels.packages if release.wheels else (), own)
     if release.system is not None:
         _check_system(root, release, release.system)
+
+
+def _check_known(root: Table, key: str, names: Iterable[NormalizedName], own: frozenset[NormalizedName]) -> None:
+    for name in names:
+        if name not in own:
+            root.problem(key, f"{name} has no entry under [first-party]")
 
 
 def _check_volume(root: Table, release: Release, data: PurePosixPath) -> None:
@@ -251,9 +265,7 @@ def _check_system(root: Table, release: Release, system: SystemLayout) -> None:
         if release.layout is not Layout.SYSTEM and subject in names:
             what = f"{subject} is the application of this release, whose layout is {release.layout}"
             root.problem(f"system.{key}", what, fix='give it a release of its own, with layout = "system"')
-        for name in names:
-            if name not in own:
-                root.problem(f"system.{key}", f"{name} has no entry under [first-party]")
+        _check_known(root, f"system.{key}", names, own)
 
 
 def _library(root: Table) -> Application:
