@@ -14,13 +14,12 @@ from elpack.checks import check_plan
 from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
 from elpack.model import Layout
-from elpack.plan.keys import part_of
 from elpack.plan.make import make_plan
 from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
+from elpack.session import Session, Unseen
 from elpack.steps.alone import alone
-from elpack.steps.base import base, choose_target, drop_damaged
-from elpack.steps.build import Build
+from elpack.steps.base import MACHINE, base, choose_target, drop_damaged
 from elpack.steps.buildlock import check_build_lock
 from elpack.steps.describe import describe
 from elpack.steps.exchange import exchanged
@@ -31,22 +30,18 @@ from elpack.steps.project import read_project
 from elpack.steps.repository import About
 from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
+from elpack.steps.sides import build_of, sides_for
 from elpack.steps.sign import THROWAWAY, UNSIGNED, signer, throwaway_signer
-from elpack.store import Store
 from elpack.tools.dnf import folder as folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from elpack.builders import Repository
     from elpack.model import RemoteFile
-    from elpack.plan.model import NodeId, Plan
-    from elpack.session import Session
-
-
-_BUILD_MEMORY = 2 << 30
-"""Bytes that a C++ compilation may want."""
+    from elpack.plan.model import NodeId
+    from elpack.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +100,23 @@ def _plan(session: Session, say: Callable[[str], None]) -> None:
     say(f"{len(plan.packages)} packages, {len(plan.published())} of them for customers")
 
 
+def plan_home(session: Session) -> None:
+    """Plan the same release for this machine's own architecture, where the target is of another: they share work."""
+    if session.home is not None or session.target.arch == MACHINE:
+        return
+    choice = next(choice for choice in session.project.release.targets if choice.name == session.target.name)
+    if MACHINE in choice.arches:
+        options = replace(session.options, target=choice.name, arch=MACHINE)
+        home = Session(session.workspace, options, Unseen(), session.runner)
+        for action in (_read, _fetch, _plan):
+            action(home, lambda _: None)
+        session.home = home
+
+
 def _base(session: Session, say: Callable[[str], None]) -> None:
+    plan_home(session)
+    if session.home is not None and not session.home.has_base:
+        _base(session.home, say)
     session.base = base(
         session.target, session.workspace, say, offline=session.options.offline, notice=session.screen.notice
     )
@@ -113,16 +124,22 @@ def _base(session: Session, say: Callable[[str], None]) -> None:
 
 
 def _build(session: Session, say: Callable[[str], None]) -> None:
-    _build_plan(session, session.plan, say)
+    _build_nodes(session, [package.node for package in session.plan.packages], say)
 
 
-def _build_plan(session: Session, plan: Plan, say: Callable[[str], None]) -> None:
-    build = replace(make_build(session), plan=plan)
-    if len(build.predict()) < len(plan.packages):
+def _build_nodes(session: Session, wanted: Collection[NodeId], say: Callable[[str], None]) -> None:
+    arch = session.target.arch
+    sided = build_of(sides_for(session), {arch: wanted})
+    build = sided.build
+    if len(build.predict()) < len(build.packages):
         drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
-    with session.screen.building(plan) as watcher:
+    with session.screen.building(replace(session.plan, packages=build.packages)) as watcher:
         build.watcher = watcher
-        session.results = build.run()
+        session.results = sided.results(arch, build.run())
+    _tell_built(session, say)
+
+
+def _tell_built(session: Session, say: Callable[[str], None]) -> None:
     made = sum(not result.cached for result in session.results.values())
     had = len(session.results) - made
     say(f"{made} built, {had} had been built before" if made else f"nothing to do: all {had} had been built before")
@@ -148,7 +165,7 @@ def _key(session: Session, say: Callable[[str], None]) -> None:
 
 def _repository(session: Session, say: Callable[[str], None]) -> None:
     with (
-        Store(session.workspace.store) as store,
+        session.store as store,
         exchanged(session.output, kept=("logs", *Layout)) as stage,
     ):
         _handover(session).write(stage, session.specs, session.signer, store, earlier=session.output)
@@ -212,7 +229,7 @@ def signed_repository(session: Session) -> Repository:
     if session.signer is None:
         by = throwaway_signer(session.workspace, session.runner)
         folder = session.workspace.work / "signed" / session.output.relative_to(session.workspace.dist)
-        with Store(session.workspace.store) as store, exchanged(folder) as stage:
+        with session.store as store, exchanged(folder) as stage:
             handover.write_for_installation(stage, by, store)
             _tell_damage(store, session)
     return handover.repository(folder)
@@ -248,7 +265,7 @@ def build_only(wanted: Callable[[Session], Iterable[NodeId]]) -> Step:
     """Return the step that builds what is wanted of a plan, and what must be there before; results are of these."""
 
     def action(session: Session, say: Callable[[str], None]) -> None:
-        _build_plan(session, part_of(session.plan, wanted(session)), say)
+        _build_nodes(session, list(wanted(session)), say)
 
     return next(replace(step, action=action) for step in PIPELINE if step.action is _build)
 
@@ -294,40 +311,3 @@ def _need_root(steps: Sequence[Step]) -> None:
     if titles and os.geteuid() != 0:
         fix = "run it with sudo; elpack check, plan and spec need no root"
         raise PrivilegeError(Problem("clean roots are made with mounts, which only root may do", titles[0], fix=fix))
-
-
-def make_build(session: Session) -> Build:
-    """Return the build of a session's plan."""
-    from elpack.builders.choose import choose_builder
-    from elpack.report.terminal import Silent
-
-    plan, base_, workspace = session.plan, session.base, session.workspace
-    choice = choose_builder(
-        session.options.builder,
-        plan.target,
-        base_.repositories,
-        workspace.work,
-        runner=session.runner,
-        distribution=session.options.distribution,
-        preload=session.options.preload,
-    )
-    return Build(
-        plan=plan,
-        specs=session.specs,
-        sources=session.gathered.paths,
-        store=Store(workspace.store),
-        base=base_.digest,
-        builder=lambda repositories: replace(choice.builder, extra=repositories),  # type: ignore[type-var]
-        work=workspace.work / "building",
-        logs=session.output / "logs" / "build",
-        watcher=Silent(),
-        workers=session.options.workers or default_workers(),
-        keep_going=session.options.keep_going,
-        limits=session.project.release.builds,
-    )
-
-
-def default_workers() -> int:
-    """Return how many builds this machine can hold at a time: one per core, and two gigabytes for each."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(os.cpu_count() or 1, memory // _BUILD_MEMORY))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from elpack.errors import ConfigError, Problem
 from elpack.model import Layout
 from elpack.run import run
+from elpack.steps.build import Unwatched
+from elpack.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from elpack.model import Target
+    from elpack.model import Target, Way
     from elpack.plan.model import NodeId, Plan
     from elpack.run import Runner
     from elpack.steps.base import Base
@@ -44,6 +47,23 @@ class Screen(Protocol):
         ...
 
 
+class Unseen:
+    """A screen that nobody looks at."""
+
+    @contextmanager
+    def phase(self, _title: str) -> Iterator[Callable[[str], None]]:
+        """Show nothing."""
+        yield lambda _: None
+
+    @contextmanager
+    def building(self, _plan: Plan) -> Iterator[Watcher]:
+        """Show nothing."""
+        yield Unwatched()
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line decides. An empty target or builder means: choose."""
@@ -60,6 +80,8 @@ class Options:
     """Install and smoke-test even what passed before."""
     unsigned: bool = False
     """Hand over what somebody signs later, elsewhere."""
+    way: Way | None = None
+    """How code of another architecture is compiled; what the release says if it is None."""
     preload: Path | None = None
     """A library of the host that all programs of a build load first."""
 
@@ -74,6 +96,8 @@ class Session:
     runner: Runner = run
     project: Project = field(init=False)
     target: Target = field(init=False)
+    home: Session | None = None
+    """The same release for this machine's own architecture, where `target` is of another one."""
     gathered: Gathered = field(init=False)
     plan: Plan = field(init=False)
     specs: dict[NodeId, str] = field(default_factory=dict)
@@ -85,6 +109,19 @@ class Session:
     install: InstallReport | None = None
     smoke: SmokeReport | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    _store: Store | None = None
+
+    @property
+    def has_base(self) -> bool:
+        """Tell whether the target's own packages were provided."""
+        return hasattr(self, "base")
+
+    @property
+    def store(self) -> Store:
+        """Finished work, one object for all of the run, which may be entered more than once."""
+        if self._store is None:
+            self._store = self.home.store if self.home else Store(self.workspace.store)
+        return self._store
 
     @property
     def layout(self) -> Layout:

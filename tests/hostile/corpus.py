@@ -361,7 +361,7 @@ def plan(layout: str = "") -> Done:
     def command() -> None:
         session = session_of(Path("elpack.toml"), target="el9", arch="x86_64", layout=layout, offline=True)
         carry_out(session, "plan")
-        show(plan_table(session.plan, (), everything=True))
+        show(plan_table(session.plan, (), {}, everything=True))
         done.session = session
 
     with redirect_stdout(out), redirect_stderr(err):

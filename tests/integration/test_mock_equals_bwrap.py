@@ -17,17 +17,17 @@ import pytest
 from rich.console import Console
 
 from elpack.builders.choose import choose_builder, mock_host
-from elpack.pipeline import carry_out, make_build
-from elpack.plan.keys import root_nodes
+from elpack.pipeline import carry_out
 from elpack.report.terminal import Terminal
 from elpack.session import Options, Session
+from elpack.steps.sides import build_of
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from elpack.builders import Builder, Built
-    from elpack.plan.model import NodeId, Plan
+    from elpack.plan.model import NodeId
     from elpack.steps.build import Build
     from elpack.steps.results import Result
 
@@ -53,25 +53,11 @@ def session(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
     return session
 
 
-def needed(plan: Plan, *names: str) -> Plan:
-    """Return the part of the plan that these dists are built from."""
-    nodes, inside = plan.by_node(), root_nodes(plan)
-    wanted: set[NodeId] = set()
-    queue = [package.node for package in plan.published() if package.dist in names]
-    while queue:
-        node = queue.pop()
-        if node not in wanted:
-            wanted.add(node)
-            queue += [*inside[node], *nodes[node].needs]
-    return replace(plan, packages=tuple(package for package in plan.packages if package.node in wanted))
-
-
 @pytest.fixture(scope="module")
 def bwrap(session: Session) -> tuple[Build, dict[NodeId, Result]]:
     """Build with the bwrap builder, or take from the store what it built before."""
-    build = make_build(session)
-    assert session.plan is not None
-    build.plan = needed(session.plan, "txaio", "zlmdb")
+    wanted = [package.node for package in session.plan.published() if package.dist in {"txaio", "zlmdb"}]
+    build = build_of([session], {session.target.arch: wanted}).build
     return build, build.run()
 
 
@@ -97,8 +83,8 @@ def test_mock_and_bwrap_make_the_same_packages(
     session: Session, bwrap: tuple[Build, dict[NodeId, Result]], name: str, tmp_path: Path
 ) -> None:
     build, results = bwrap
-    package = next(package for package in build.plan.published() if package.dist == name)
-    inside = root_nodes(build.plan)[package.node]
+    package = next(package for package in session.plan.published() if package.dist == name)
+    inside = build.roots[package.node]
     builder = replace(mock_builder(session), extra=(build._repository(inside, tmp_path),))  # type: ignore[type-var]
     built: Built
     (built,) = builder.build((build._job(package, tmp_path),), tmp_path / "out")

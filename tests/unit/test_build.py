@@ -16,10 +16,11 @@ from tests.unit.plans import APP, HATCHLING, LIB, OWN, Case, Dist
 from elpack.builders import Built, Finished, unheard
 from elpack.errors import BuildError, CommandError, DiskFullError, Problem
 from elpack.manifest import manifest
-from elpack.plan.keys import part_of
+from elpack.plan.joint import Planned, join
+from elpack.plan.keys import root_nodes
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
-from elpack.steps.build import Build
+from elpack.steps.build import Build, Side
 from elpack.steps.repository import packages_of
 from elpack.steps.results import debug_packages, published
 from elpack.store import Store
@@ -136,15 +137,15 @@ class Site:
                 paths[str(source.sha256)] = sources / source.filename
                 paths[source.sha256].write_text(source.filename)
         self.notes = Notes()
+        side = Side(plan.target, "base", workshop.builder, self.folder / "logs")
         build = Build(
-            plan=plan,
+            packages=plan.packages,
+            roots=root_nodes(plan),
+            sides={package.node: side for package in plan.packages},
             specs={package.node: f"Name: {package.rpm}\n" for package in plan.packages},
             sources=paths,
             store=Store(self.folder / "store"),
-            base="base",
-            builder=workshop.builder,
             work=self.folder / "work",
-            logs=self.folder / "logs",
             watcher=self.notes,
             workers=2,
             index=lambda folder: (folder / "repodata").mkdir(),
@@ -207,8 +208,9 @@ def test_a_build_root_may_hold_exactly_what_the_plan_says(site: Site) -> None:
 
 def test_a_part_of_a_plan_is_built_as_in_the_whole(site: Site) -> None:
     plan, workshop = plan_of(replace(OWN, requires=("lib",))), Workshop()
-    part = part_of(plan, [NodeId("stack/lib")])
-    some = site.run(part, workshop)
+    all_of_it = join(Planned(plan, {package.node: "" for package in plan.packages}), ())
+    part = all_of_it.only(frozenset((NodeId("stack/lib"),)))
+    some = site.run(plan, workshop, packages=part.packages)
     assert "stack/lib" in some
     assert "stack/own" not in some
     whole = site.run(plan, workshop)
@@ -216,8 +218,8 @@ def test_a_part_of_a_plan_is_built_as_in_the_whole(site: Site) -> None:
         node: result.entry for node, result in some.items()
     }
     assert len(workshop.built) == len(plan.packages)
-    assert part_of(plan, [package.node for package in plan.packages]) == plan
-    assert part_of(plan, ()).packages == ()
+    assert all_of_it.only(frozenset(all_of_it.roots)) == all_of_it
+    assert all_of_it.only(frozenset()).packages == ()
 
 
 def test_jobs_carry_sources_generated_files_and_requirements(site: Site) -> None:

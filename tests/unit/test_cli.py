@@ -31,8 +31,9 @@ from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.report.console import console_on
 from elpack.report.tables import plan_json, plan_table
-from elpack.report.terminal import Silent, Terminal
+from elpack.report.terminal import Terminal
 from elpack.session import Options, Session
+from elpack.steps.build import Unwatched
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -522,13 +523,13 @@ def test_what_is_postponed_no_longer_runs() -> None:
         view.started(PLAN.packages)
         view.postponed(PLAN.packages[2:])
     assert set(view.running) == {package.node for package in PLAN.packages[:2]}
-    silent = Silent()
+    silent = Unwatched()
     silent.postponed(PLAN.packages)
 
 
 def test_a_narrow_table_shows_reasons_below_names() -> None:
     out = StringIO()
-    Console(file=out, width=90).print(plan_table(PLAN, {NodeId("stack/own")}, everything=False, narrow=True))
+    Console(file=out, width=90).print(plan_table(PLAN, {NodeId("stack/own")}, {}, everything=False, narrow=True))
     text = out.getvalue()
     at = text.index("shop-python3.12-own-1.5.0-1.el9.noarch")
     below = [line.strip() for line in text[at:].splitlines()]
@@ -544,7 +545,7 @@ def test_markup_in_names_from_outside_is_not_obeyed() -> None:
     odd = replace(package, reason="[red]odd[/]")
     out = StringIO()
     plan = replace(plan, packages=(odd,))
-    Console(file=out, width=300).print(plan_table(plan, (), everything=True))
+    Console(file=out, width=300).print(plan_table(plan, (), {}, everything=True))
     assert "[red]odd[/]" in out.getvalue()
 
 
@@ -555,7 +556,7 @@ def test_colons_in_names_from_outside_are_no_pictures() -> None:
 
 
 def test_json_of_a_plan_is_the_whole_plan() -> None:
-    found = plan_json(PLAN, {NodeId("stack/lib")})
+    found = plan_json(PLAN, {NodeId("stack/lib")}, {})
     assert [package["node"] for package in found["packages"]] == [package.node for package in PLAN.packages]
     assert [package["node"] for package in found["packages"] if package["cached"]] == ["stack/lib"]
     assert json.loads(json.dumps(found)) == found

@@ -99,7 +99,8 @@ def test_a_circle_of_wheels_ends() -> None:
 def test_what_leads_to_long_work_is_urgent() -> None:
     cmake = '[[build-requires]]\nrpm = "cmake"\nreason = "it builds a library"\n'
     case = Case(overrides={"own": cmake}).instead(replace(OWN, native="it compiles"))
-    order = urgency(make_plan(case.inputs()))
+    plan = make_plan(case.inputs())
+    order = urgency(plan.packages, root_nodes(plan))
     assert order[NodeId("macros")] > order[NodeId("buildroot/hatchling")] > order[OWN_NODE] > order[NodeId("stack/app")]
     assert order[NodeId("buildroot/hatchling")] > 300
     assert order[NodeId("stack/lib")] < 300

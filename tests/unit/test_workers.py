@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elpack.pipeline import default_workers
+from elpack.steps.sides import default_workers
 
 GIGABYTE = 1 << 30
 

@@ -34,7 +34,7 @@ class BuildJob:
     name: of the source package, for logs, messages and the folder of its results. spec and sources: files on the host.
     requires: its BuildRequires as the spec spells them; a spec with %generate_buildrequires says more while it is
     built. log: where rpmbuild's output goes. dist: what it is of, for messages. limits: what it may take of the
-    machine. foreign: whether code from outside runs in it.
+    machine. foreign: whether code from outside runs in it. arch: what its RPMs are for, the root's own if it is empty.
     """
 
     name: str
@@ -45,6 +45,7 @@ class BuildJob:
     dist: str = ""
     limits: Limits = field(default_factory=Limits)
     foreign: bool = True
+    arch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

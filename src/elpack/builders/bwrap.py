@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from elpack.run import Completed, Runner
 
 _NAMES_SHOWN = 5
+_MACROS = re.compile(r"-(?:macros|devel)\Z")
 _DISK_FULL = re.compile(r"No space left on device|File size limit exceeded|Disk quota exceeded")
 _STARVED = re.compile(r"Cannot allocate memory|MemoryError|bad_alloc|memory exhausted|Resource temporarily unavailable")
 
@@ -75,6 +76,20 @@ class BwrapBuilder:
                 done.append(self._build_one(root, job, out))
                 finished(done[-1])
             return tuple(done)
+
+    def ask_declared(self, job: BuildJob) -> tuple[Declared, ...]:
+        """Return what a job's spec says its packages are, for its own architecture, which need not be that of the root.
+
+        Nothing is built: of its requirements only those are installed that bring macros. Raises `BuildError`.
+        """
+        job = replace(job, requires=tuple(filter(_MACROS.search, job.requires)), log=job.log.with_suffix(".spec.log"))
+        with self.roots().clean_root(job.limits.disk) as root:
+            try:
+                self._install(root, (job,))
+            finally:
+                self._all().forget(self.extra)
+            stage(job, root.builddir)
+            return self._declared(root, job, self._fence(root, job))
 
     def roots(self) -> Roots:
         """Return the build roots, whose base this target's repositories fill."""
@@ -120,9 +135,9 @@ class BwrapBuilder:
         declared_by_spec = self._declared(root, job, fence) if job.foreign else ()
         if is_dynamic(job):
             job = self._satisfied(root, job, fence)
-            command = rpmbuild_dynamic(job.spec.name, self.target.arch, "--noprep")
+            command = rpmbuild_dynamic(job.spec.name, self._arch(job), "--noprep")
         else:
-            command = rpmbuild(job.spec.name, self.target.arch)
+            command = rpmbuild(job.spec.name, self._arch(job))
         self._run(root, job, fence, command)
         tree = root.builddir / "build"
         forget(job, self._kept(job))
@@ -130,6 +145,9 @@ class BwrapBuilder:
             job, (tree / "SRPMS", tree / "RPMS"), out, lambda made: self._check(job, declared_by_spec, made)
         )
         return Built(job, srpm, rpms, time.monotonic() - start)
+
+    def _arch(self, job: BuildJob) -> str:
+        return job.arch or self.target.arch
 
     def _check(self, job: BuildJob, expected: tuple[Declared, ...], made: tuple[Path, ...]) -> None:
         if job.foreign:
@@ -142,7 +160,7 @@ class BwrapBuilder:
 
     def _declared(self, root: CleanRoot, job: BuildJob, fence: Fence) -> tuple[Declared, ...]:
         """Return what the spec says its packages are: rpm reads it before any code from outside runs."""
-        done = self._sandboxed(root, job, fence, ask_packages(job.spec.name, self.target.arch))
+        done = self._sandboxed(root, job, fence, ask_packages(job.spec.name, self._arch(job)))
         if done.returncode != 0:
             raise self._failure(root, job, replace(done, command=replace(done.command, log=None)))
         return declared(done.stdout)
@@ -155,7 +173,7 @@ class BwrapBuilder:
         new: list[str] = []
         for number in range(ROUNDS):
             options = ("--noprep",) if number else ()
-            command = ask_requires(job.spec.name, self.target.arch, *options)
+            command = ask_requires(job.spec.name, self._arch(job), *options)
             self._run(root, job, fence, command, (SATISFIED, MISSING))
             restage(job, root.builddir)
             wanted = asked(job, root.builddir / "build" / "SRPMS", self.runner)

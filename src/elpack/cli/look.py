@@ -34,17 +34,21 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what would be built, from which file, and why."""
-    from elpack.pipeline import carry_out
+    from elpack.pipeline import carry_out, plan_home
     from elpack.report.tables import plan_json, plan_table
-    from elpack.steps.base import existing_base
+    from elpack.steps.sides import ways_of
 
     session = session_of(file, target=target, arch=arch, layout=layout, offline=offline, quiet=as_json)
     carry_out(session, "plan")
-    cached = _cached(session, existing_base(session.target, session.workspace))
+    plan_home(session)
+    ways, cached = ways_of(session), _cached(session)
+    words = ways.words if ways else {}
     if as_json:
-        print_json(plan_json(session.plan, cached))
+        print_json(plan_json(session.plan, cached, words))
     else:
-        show(plan_table(session.plan, cached, everything=everything, narrow=stdout().width < WIDE))
+        show(plan_table(session.plan, cached, words, everything=everything, narrow=stdout().width < WIDE))
+        if ways:
+            show(ways.notice)
 
 
 @commands.command(epilog="Example: elpack check")
@@ -99,11 +103,13 @@ def spec(
         show(f"{count} specs {'are as committed' if compare else 'written'}")
 
 
-def _cached(session: Session, base: str) -> frozenset[NodeId]:
-    from elpack.pipeline import make_build
-    from elpack.steps.base import Base
+def _cached(session: Session) -> frozenset[NodeId]:
+    from elpack.steps.base import Base, existing_base
+    from elpack.steps.sides import predict, sides_for
 
-    if not base:
-        return frozenset()
-    session.base = Base((), base)
-    return frozenset(make_build(session).predict())
+    for side in sides_for(session):
+        digest = existing_base(side.target, side.workspace)
+        if not digest:
+            return frozenset()
+        side.base = Base((), digest)
+    return predict(session)

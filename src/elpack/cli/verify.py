@@ -146,8 +146,8 @@ def _built_again(session: Session, dists: list[str], found: Places) -> Second:
 def _way(session: Session, own: Workspace, found: Places) -> tuple[Otherwise, tuple[str, ...]]:
     """Return what is otherwise, and the arguments that are not."""
     from elpack.builders.choose import choose_builder
-    from elpack.pipeline import default_workers
     from elpack.steps.otherwise import Here, otherwise
+    from elpack.steps.sides import default_workers
 
     target, options, bases = session.target, session.options, session.base.repositories
     name = choose_builder(options.builder, target, bases, own.work, distribution=options.distribution).builder.name

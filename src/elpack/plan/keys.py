@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,28 +50,15 @@ def root_nodes(plan: Plan) -> Mapping[NodeId, tuple[NodeId, ...]]:
     return result
 
 
-def part_of(plan: Plan, wanted: Iterable[NodeId]) -> Plan:
-    """Return the plan of no more than these packages and of all that must be built before them, in the same order."""
-    roots = root_nodes(plan)
-    part: set[NodeId] = set()
-    queue = list(wanted)
-    while queue:
-        node = queue.pop()
-        if node not in part:
-            part.add(node)
-            queue += roots[node]
-    return replace(plan, packages=tuple(package for package in plan.packages if package.node in part))
-
-
-def urgency(plan: Plan) -> dict[NodeId, int]:
+def urgency(packages: Iterable[Package], roots: Mapping[NodeId, tuple[NodeId, ...]]) -> dict[NodeId, int]:
     """Return for each package the work that cannot begin before it is done, in rough seconds of building.
 
     The weights only order the queue: what leads to a long compilation starts first.
     """
-    own = {package.node: _weight(package) for package in plan.packages}
+    own = {package.node: _weight(package) for package in packages}
     holders: dict[NodeId, list[NodeId]] = {}
-    for node, root in root_nodes(plan).items():
-        for inside in root:
+    for node in own:
+        for inside in roots[node]:
             holders.setdefault(inside, []).append(node)
     result: dict[NodeId, int] = {}
 

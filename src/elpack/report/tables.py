@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from elpack.steps.smoke import SmokeReport
 
 
-def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool, narrow: bool = False) -> Table:
+def plan_table(
+    plan: Plan, cached: Collection[NodeId], ways: Mapping[NodeId, str], *, everything: bool, narrow: bool = False
+) -> Table:
     """Return the plan, one line per RPM. Without `everything`, what only build roots hold is left out.
+
+    ways: how each comes to be, where that is of another architecture.
 
     On a `narrow` terminal reason and source stand below the RPM's name, where columns would fold every word.
     """
@@ -35,7 +39,8 @@ def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool, narr
     for package in plan.packages:
         if everything or package.role.at_run_time:
             name = f"{package.nvr}.{arch(package, plan)}"
-            row = (package.policy, "yes" if package.node in cached else "")
+            policy = ", ".join(word for word in (package.policy, ways.get(package.node, "")) if word)
+            row = (policy, "yes" if package.node in cached else "")
             waits = _few([node for node in package.waits_for if node != "macros"])
             details = (escape(package.reason), escape(_source(package)), waits)
             if narrow:
@@ -46,14 +51,17 @@ def plan_table(plan: Plan, cached: Collection[NodeId], *, everything: bool, narr
     return table
 
 
-def plan_json(plan: Plan, cached: Collection[NodeId]) -> dict[str, Any]:
-    """Return the plan for machines."""
+def plan_json(plan: Plan, cached: Collection[NodeId], ways: Mapping[NodeId, str]) -> dict[str, Any]:
+    """Return the plan for machines; see `plan_table`."""
     return {
         "release": plan.release,
         "version": plan.version,
         "target": {"name": plan.target.name, "python": plan.target.python, "arch": plan.target.arch},
         "layout": plan.layout,
-        "packages": [_package_json(package, plan, cached) for package in plan.packages],
+        "packages": [
+            {**_package_json(package, plan, cached), "way": ways.get(package.node, "native")}
+            for package in plan.packages
+        ],
         "notices": list(plan.notices),
     }
 

@@ -21,25 +21,6 @@ if TYPE_CHECKING:
     from elpack.plan.model import NodeId, Package, Plan
 
 
-class Silent:
-    """Watches and says nothing."""
-
-    def started(self, packages: Sequence[Package]) -> None:
-        """Take no note."""
-
-    def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
-        """Take no note."""
-
-    def postponed(self, packages: Sequence[Package]) -> None:
-        """Take no note."""
-
-    def failed(self, package: Package) -> None:
-        """Take no note."""
-
-    def notice(self, text: str) -> None:
-        """Take no note."""
-
-
 class Terminal:
     """Shows a run on a console. Without a terminal there are plain lines, one per thing that is finished."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from elpack.builders import BuildJob, Built, Repository
 from elpack.config.builds import Builds
 from elpack.errors import BuildError, Problem
-from elpack.plan.keys import package_key, root_nodes, urgency
+from elpack.plan.keys import package_key, urgency
 from elpack.run import stop_logged
 from elpack.steps.results import Result
 from elpack.tools.createrepo import create_repository
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from elpack.builders import Builder
-    from elpack.plan.model import NodeId, Package, Plan
+    from elpack.model import Target
+    from elpack.plan.model import NodeId, Package
     from elpack.store import Entry, Store
 
 _OWN_CODE = frozenset({"wheel.spec.j2", "bundle.spec.j2", "macros.spec.j2", "runtime.spec.j2"})
@@ -51,6 +53,25 @@ class Watcher(Protocol):
         """Say something that the user should know."""
 
 
+class Unwatched:
+    """Watches and says nothing."""
+
+    def started(self, packages: Sequence[Package]) -> None:
+        """Take no note."""
+
+    def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
+        """Take no note."""
+
+    def postponed(self, packages: Sequence[Package]) -> None:
+        """Take no note."""
+
+    def failed(self, package: Package) -> None:
+        """Take no note."""
+
+    def notice(self, text: str) -> None:
+        """Take no note."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """What became of a batch: what is in the store, what is not, and why not."""
@@ -60,29 +81,46 @@ class _Outcome:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(slots=True)
-class Build:
-    """One run over a plan. `specs` are the rendered texts, `sources` the files by digest.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Where packages of one architecture are built.
 
-    `builder` makes a builder whose roots may also draw from the repositories that it is given. `index` makes a
-    folder of RPMs such a repository. `limits` says what each dist's build may take of the machine. `stop` ends what
-    runs in other threads, when the run is interrupted.
+    base: digest of all that a build root is made of beside the plan's own packages. `builder` makes a builder whose
+    roots may also draw from the repositories that it is given. rank: those of a lower one are begun first, and a
+    failure of a higher one does not keep them from that.
     """
 
-    plan: Plan
+    target: Target
+    base: str
+    builder: Callable[[tuple[Repository, ...]], Builder]
+    logs: Path
+    rank: int = 0
+
+
+@dataclass(slots=True)
+class Build:
+    """One run over packages, each on its side. `specs` are the rendered texts, `sources` the files by digest.
+
+    roots: for each package, those that its build root may hold. `index` makes a folder of RPMs a repository. `limits`
+    says what each dist's build may take of the machine. `stop` ends what runs in other threads, when the run is
+    interrupted.
+    """
+
+    packages: tuple[Package, ...]
+    roots: Mapping[NodeId, tuple[NodeId, ...]]
+    sides: Mapping[NodeId, Side]
     specs: Mapping[NodeId, str]
     sources: Mapping[str, Path]
     store: Store
-    base: str
-    builder: Callable[[tuple[Repository, ...]], Builder]
     work: Path
-    logs: Path
-    watcher: Watcher
+    watcher: Watcher = field(default_factory=Unwatched)
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     keep_going: bool = False
     limits: Builds = field(default_factory=Builds)
     index: Callable[[Path], None] = create_repository
     stop: Callable[[], None] = stop_logged
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set, no further build is begun, and the run ends as soon as those that run have."""
     _done: dict[NodeId, Result] = field(default_factory=dict)
     _failed: dict[NodeId, tuple[Problem, ...]] = field(default_factory=dict)
     _alone: set[NodeId] = field(default_factory=set)
@@ -98,31 +136,33 @@ class Build:
         return self._done
 
     def _run(self) -> None:
-        roots, order = root_nodes(self.plan), urgency(self.plan)
+        order = urgency(self.packages, self.roots)
 
         def queue(packages: Iterable[Package]) -> list[Package]:
-            return sorted(packages, key=lambda package: (-order[package.node], package.node))
+            return sorted(packages, key=lambda one: (self.sides[one.node].rank, -order[one.node], one.node))
 
-        waiting = queue(self.plan.packages)
+        waiting = queue(self.packages)
         running: dict[Future[_Outcome], list[Package]] = {}
         with ThreadPoolExecutor(self.workers) as pool:
             try:
-                while waiting or running:
-                    waiting = self._take_cached(waiting, roots, self.store.entry)
-                    ready = [package for package in waiting if self._is_ready(package, roots)]
-                    while ready and len(running) < self.workers and self._may_start():
+                while (waiting or running) and not self.stopping.is_set():
+                    waiting = self._take_cached(waiting, self.store.entry)
+                    ready = [one for one in waiting if self._is_ready(one) and self._may_start(one)]
+                    while ready and len(running) < self.workers:
                         batch = self._batch(ready, len(running))
-                        running[pool.submit(self._build, batch, roots)] = batch
+                        running[pool.submit(self._build, batch)] = batch
                         ready = [package for package in ready if package not in batch]
                         waiting = [package for package in waiting if package not in batch]
                     if not running:
                         break
                     waiting = queue([*waiting, *self._collect(running)])
+                if self.stopping.is_set():
+                    self._end(running)
             except BaseException:
                 self._end(running)
                 raise
         if self._failed or waiting:
-            raise BuildError(*self._problems(waiting, roots))
+            raise BuildError(*self._problems(waiting))
 
     def _end(self, running: Iterable[Future[_Outcome]]) -> None:
         """End what runs. What it finished meanwhile is kept."""
@@ -131,9 +171,9 @@ class Build:
             self.stop()
             _, left = wait(left, timeout=1)
 
-    def _problems(self, waiting: list[Package], roots: Mapping[NodeId, tuple[NodeId, ...]]) -> list[Problem]:
+    def _problems(self, waiting: list[Package]) -> list[Problem]:
         problems = [problem for found in self._failed.values() for problem in found]
-        held = [package for package in waiting if self._waits_for_failed(package, roots)]
+        held = [package for package in waiting if self._waits_for_failed(package)]
         others = [package.rpm for package in waiting if package not in held]
         if held:
             names = ", ".join(package.rpm for package in held)
@@ -142,14 +182,18 @@ class Build:
             problems.append(Problem(f"not begun after that: {', '.join(others)}", fix="--keep-going builds them, too"))
         return problems
 
-    def _waits_for_failed(self, package: Package, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> bool:
+    def _waits_for_failed(self, package: Package) -> bool:
         queue, seen = [package.node], set()
         while queue:
             node = queue.pop()
             if node not in seen:
                 seen.add(node)
-                queue += roots[node]
+                queue += self.roots[node]
         return not seen.isdisjoint(self._failed)
+
+    def done(self) -> Mapping[NodeId, Result]:
+        """Return what is finished by now; another thread may ask while the run goes on."""
+        return dict(self._done)
 
     def predict(self) -> frozenset[NodeId]:
         """Return which packages the store has already, as far as their keys are known without building.
@@ -157,23 +201,22 @@ class Build:
         That is no more than a look: a run still verifies the files of each.
         """
         look = replace(self, _done={})
-        look._take_cached(list(self.plan.packages), root_nodes(self.plan), self.store.peek)  # noqa: SLF001 - our own
+        look._take_cached(list(self.packages), self.store.peek)  # noqa: SLF001 - our own
         return frozenset(look._done)  # noqa: SLF001
 
-    def _may_start(self) -> bool:
-        return self.keep_going or not self._failed
+    def _may_start(self, package: Package) -> bool:
+        rank = self.sides[package.node].rank
+        return self.keep_going or not any(self.sides[node].rank <= rank for node in self._failed)
 
-    def _take_cached(
-        self, waiting: list[Package], roots: Mapping[NodeId, tuple[NodeId, ...]], look: Callable[[str], Entry | None]
-    ) -> list[Package]:
+    def _take_cached(self, waiting: list[Package], look: Callable[[str], Entry | None]) -> list[Package]:
         """Move what the store has already to what is done; that may make more keys known, so until none is left."""
         found = True
         while found:
             found = False
             for package in list(waiting):
-                if not self._is_ready(package, roots):
+                if not self._is_ready(package):
                     continue
-                entry = look(self._key(package, roots))
+                entry = look(self._key(package))
                 if entry is not None:
                     self._done[package.node] = Result(package.node, entry, cached=True)
                     self.watcher.finished(package, 0.0, cached=True)
@@ -181,12 +224,13 @@ class Build:
                     found = True
         return waiting
 
-    def _is_ready(self, package: Package, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> bool:
-        return all(node in self._done for node in roots[package.node])
+    def _is_ready(self, package: Package) -> bool:
+        return all(node in self._done for node in self.roots[package.node])
 
-    def _key(self, package: Package, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> str:
-        inside = [digest for node in roots[package.node] for digest in self._done[node].digests()]
-        return package_key(package, self.specs[package.node], self.plan.target, self.base, inside)
+    def _key(self, package: Package) -> str:
+        inside = [digest for node in self.roots[package.node] for digest in self._done[node].digests()]
+        side = self.sides[package.node]
+        return package_key(package, self.specs[package.node], side.target, side.base, inside)
 
     def _batch(self, ready: list[Package], busy: int) -> list[Package]:
         """Return what to build next in one root: the most urgent package, or, if that is a wheel, a group of wheels.
@@ -195,39 +239,34 @@ class Build:
         """
         if not self._may_share(ready[0]):
             return ready[:1]
-        wheels = [package for package in ready if self._may_share(package)]
+        side = self.sides[ready[0].node]
+        wheels = [package for package in ready if self._may_share(package) and self.sides[package.node] is side]
         share = -(-len(wheels) // max(1, self.workers - busy))
         return wheels[: min(WHEELS_AT_ONCE, max(1, share))]
 
     def _may_share(self, package: Package) -> bool:
         return package.template == "wheel.spec.j2" and package.node not in self._alone
 
-    def _build(self, batch: list[Package], roots: Mapping[NodeId, tuple[NodeId, ...]]) -> _Outcome:
+    def _build(self, batch: list[Package]) -> _Outcome:
         self.watcher.started(batch)
         self.work.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="build-", dir=self.work))
         try:
-            inside = sorted({node for package in batch for node in roots[package.node]})
+            inside = sorted({node for package in batch for node in self.roots[package.node]})
             repositories = (self._repository(inside, folder),) if inside else ()
             jobs = [self._job(package, folder) for package in batch]
-            return self._attempt(batch, jobs, self.builder(repositories), folder / "out", roots)
+            builder = self.sides[batch[0].node].builder(repositories)
+            return self._attempt(batch, jobs, builder, folder / "out")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _attempt(
-        self,
-        batch: list[Package],
-        jobs: list[BuildJob],
-        builder: Builder,
-        out: Path,
-        roots: Mapping[NodeId, tuple[NodeId, ...]],
-    ) -> _Outcome:
+    def _attempt(self, batch: list[Package], jobs: list[BuildJob], builder: Builder, out: Path) -> _Outcome:
         by_job = dict(zip((job.name for job in jobs), batch, strict=True))
         kept: list[Result] = []
 
         def keep(built: Built) -> None:
             # at once: nothing that happens to the others, nor to us, takes it away
-            kept.append(self._keep(by_job[built.job.name], built, roots))
+            kept.append(self._keep(by_job[built.job.name], built))
 
         try:
             builder.build(jobs, out, keep)
@@ -236,9 +275,9 @@ class Build:
             return _Outcome(tuple(kept), tuple(item for item in batch if item.node not in done), error.problems)
         return _Outcome(tuple(kept))
 
-    def _keep(self, package: Package, built: Built, roots: Mapping[NodeId, tuple[NodeId, ...]]) -> Result:
+    def _keep(self, package: Package, built: Built) -> Result:
         info = {"name": package.nvr, "node": package.node, "seconds": round(built.seconds, 2)}
-        entry = self.store.put(self._key(package, roots), [*built.rpms, built.srpm], info)
+        entry = self.store.put(self._key(package), [*built.rpms, built.srpm], info)
         self.store.journal({"event": "built", **info})
         return Result(package.node, entry, cached=False)
 
@@ -261,7 +300,8 @@ class Build:
         for name, text in package.generated:
             (own / name).write_text(text)
             sources.append(own / name)
-        nodes = self.plan.by_node()
+        nodes = {one.node: one for one in self.packages}
+        side = self.sides[package.node]
         requires = [require.requirement for require in package.build_requires]
         requires += [f"{nodes[node].rpm} = {nodes[node].evr}" for node in package.waits_for]
         return BuildJob(
@@ -269,10 +309,11 @@ class Build:
             spec,
             tuple(sources),
             tuple(requires),
-            self.logs / f"{package.nvr}.log",
+            side.logs / f"{package.nvr}.log",
             dist=str(package.dist),
             limits=self.limits.of(package.dist),
             foreign=package.template not in _OWN_CODE,
+            arch=side.target.arch,
         )
 
     def _collect(self, running: dict[Future[_Outcome], list[Package]]) -> list[Package]:

@@ -19,6 +19,7 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,24 +76,34 @@ class Store:
         self._wait = wait
         self._waiting = waiting
         self._lock: int | None = None
+        self._entered = 0
+        self._entering = threading.Lock()
         self._verified: dict[str, Entry] = {}
         self._notices: list[Problem] = []
         self._journal = Journal(root / "journal.jsonl")
 
     def __enter__(self) -> Self:
+        with self._entering:
+            if not self._entered:
+                self._open()
+            self._entered += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._entering:
+            self._entered -= 1
+            if not self._entered and self._lock is not None:
+                # The kernel drops the lock with the descriptor, also when the process is killed; so none is ever stale.
+                os.close(self._lock)
+                self._lock = None
+
+    def _open(self) -> None:
         with _disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             self._lock = acquire(self.root / "lock", self._wait, self._waiting)
             shutil.rmtree(self._staging, ignore_errors=True)
             self._staging.mkdir(exist_ok=True)
             self._journal.end_torn_line()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            # The kernel drops the lock with the descriptor, also when the process is killed; so none is ever stale.
-            os.close(self._lock)
-            self._lock = None
 
     def get(self, key: str) -> tuple[Path, ...] | None:
         """Return the files of a finished piece of work, None when there is none; see `entry`."""

@@ -1,0 +1,114 @@
+"""One build for several architectures: what is made once for all of them, and what each needs for itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from elpack.plan.keys import root_nodes
+from elpack.plan.model import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from elpack.plan.model import Package, Plan
+
+
+class Making(StrEnum):
+    """Where a package of another architecture than the machine's is made."""
+
+    SHARED = "shared"
+    """It is noarch and the same on both sides: this machine's own side makes it."""
+    REPACKAGED = "repackaged"
+    """It carries the files of a wheel, so that a root of this machine's does."""
+    COMPILED = "compiled"
+    """It runs code of its own: the chosen way decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with its specs."""
+
+    plan: Plan
+    specs: Mapping[NodeId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """All that is built together.
+
+    packages: of every side, those of the machine's own first; their nodes are unique among all. specs and roots are
+    by these nodes; roots holds what each build root may hold. nodes: for each side, its own nodes and what they are
+    called here. makings: for each side but the first, where its packages are made.
+    """
+
+    packages: tuple[Package, ...]
+    specs: Mapping[NodeId, str]
+    roots: Mapping[NodeId, tuple[NodeId, ...]]
+    nodes: tuple[Mapping[NodeId, NodeId], ...]
+    makings: tuple[Mapping[NodeId, Making], ...]
+
+    def only(self, wanted: frozenset[NodeId]) -> Joint:
+        """Return no more than these packages and what must be built before them, in the same order."""
+        part: set[NodeId] = set()
+        queue = list(wanted)
+        while queue:
+            node = queue.pop()
+            if node not in part:
+                part.add(node)
+                queue += self.roots[node]
+        return replace(self, packages=tuple(package for package in self.packages if package.node in part))
+
+
+def join(home: Planned, others: Sequence[Planned]) -> Joint:
+    """Return what is built for a plan of the machine's own architecture and the same release's plans of others."""
+    packages = list(home.plan.packages)
+    specs, roots = dict(home.specs), dict(root_nodes(home.plan))
+    nodes: list[Mapping[NodeId, NodeId]] = [{package.node: package.node for package in packages}]
+    makings: list[Mapping[NodeId, Making]] = []
+    for other in others:
+        making = makings_of(home, other)
+        here = {node: node if how is Making.SHARED else _named(other.plan, node) for node, how in making.items()}
+        inside = root_nodes(other.plan)
+        for package in other.plan.packages:
+            if making[package.node] is Making.SHARED:
+                continue
+            name = here[package.node]
+            waits = tuple(here[node] for node in package.waits_for)
+            packages.append(replace(package, node=name, waits_for=waits))
+            specs[name] = other.specs[package.node]
+            roots[name] = tuple(sorted(here[node] for node in inside[package.node]))
+        nodes.append(here)
+        makings.append(making)
+    return Joint(tuple(packages), specs, roots, tuple(nodes), tuple(makings))
+
+
+def makings_of(home: Planned, other: Planned) -> dict[NodeId, Making]:
+    """Return where each package of another architecture's plan is made."""
+    own, inside = home.plan.by_node(), root_nodes(other.plan)
+    shared = {one.node for one in other.plan.packages if _is_shared(one, own.get(one.node), home, other)}
+    result = {}
+    for package in other.plan.packages:
+        if package.node in shared:
+            result[package.node] = Making.SHARED
+        elif package.template == "wheel.spec.j2" and shared.issuperset(inside[package.node]):
+            result[package.node] = Making.REPACKAGED
+        else:
+            result[package.node] = Making.COMPILED
+    return result
+
+
+def _is_shared(package: Package, own: Package | None, home: Planned, other: Planned) -> bool:
+    return (
+        own is not None
+        and package.noarch
+        and own.noarch
+        and other.specs[package.node] == home.specs[package.node]
+        and (package.sources, package.generated, package.waits_for) == (own.sources, own.generated, own.waits_for)
+        and package.build_requires == own.build_requires
+    )
+
+
+def _named(plan: Plan, node: NodeId) -> NodeId:
+    return NodeId(f"{plan.target.arch}:{node}")

@@ -1,0 +1,182 @@
+"""Where the packages of a run are built: on this machine's own side, or on that of another architecture, and how."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from elpack.builders.choose import choose_builder
+from elpack.builders.emulation import MACHINE, emulation
+from elpack.builders.ways import choose_way
+from elpack.errors import ForeignArchError
+from elpack.plan.joint import Making, Planned, join, makings_of
+from elpack.steps.build import Build, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from elpack.builders import Builder, Repository
+    from elpack.builders.ways import ChosenWay
+    from elpack.plan.model import NodeId
+    from elpack.session import Session
+    from elpack.steps.results import Result
+
+_BUILD_MEMORY = 2 << 30
+"""Bytes that a C++ compilation may want."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sided:
+    """One build for several sessions, and what each session's nodes are called in it."""
+
+    build: Build
+    names: Mapping[str, Mapping[NodeId, NodeId]]
+    """By architecture."""
+
+    def results(self, arch: str, done: Mapping[NodeId, Result]) -> dict[NodeId, Result]:
+        """Return what became of one session's packages. What another side made for it counts as made before."""
+        found = {node: (name, done[name]) for node, name in self.names[arch].items() if name in done}
+        shared = arch != next(iter(self.names))
+        return {
+            node: replace(one, node=node, cached=one.cached or (shared and name == node))
+            for node, (name, one) in found.items()
+        }
+
+
+def way_of(session: Session) -> ChosenWay:
+    """Return how code of the session's target is compiled here. Raises `ForeignArchError` when it cannot be."""
+    arch, builds = session.target.arch, session.project.release.builds
+    return choose_way(
+        session.options.way or builds.way,
+        arch,
+        machine=MACHINE,
+        workers=builds.workers,
+        emulation=emulation(arch),
+    )
+
+
+def makings(session: Session) -> dict[NodeId, Making]:
+    """Return where the packages of a session's plan are made; none of them elsewhere where the machine is its own."""
+    if session.home is None:
+        return {package.node: Making.COMPILED for package in session.plan.packages}
+    return makings_of(_planned(session.home), _planned(session))
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the packages of another architecture come to be, in a word each, and what is to be told of it."""
+
+    words: Mapping[NodeId, str]
+    notice: str
+
+
+def ways_of(session: Session) -> Ways | None:
+    """Return how a session's packages come to be where its architecture is not this machine's."""
+    arch = session.target.arch
+    if arch == MACHINE:
+        return None
+    how = makings(session)
+    try:
+        chosen = way_of(session)
+        way, told = str(chosen.way), f"{chosen.way}: {chosen.reason}"
+    except ForeignArchError as error:
+        way, told = "nowhere", str(error)
+    words = {Making.SHARED: "shared", Making.REPACKAGED: "repackaged", Making.COMPILED: way}
+    counts = Counter(how.values())
+    parts = [
+        f"{counts[Making.SHARED]} packages are shared with {MACHINE}",
+        f"{counts[Making.REPACKAGED]} are repackaged on it",
+        f"{counts[Making.COMPILED]} compiled: {told}",
+    ]
+    return Ways({node: words[making] for node, making in how.items()}, f"{arch}: {', '.join(parts)}")
+
+
+def predict(session: Session) -> frozenset[NodeId]:
+    """Return which packages of a session's plan were built before, as far as that can be known without building."""
+    arch = session.target.arch
+    sided = build_of(sides_for(session))
+    found = sided.build.predict()
+    return frozenset(node for node, name in sided.names[arch].items() if name in found)
+
+
+def sides_for(session: Session) -> list[Session]:
+    """Return the sessions that a session's packages are built in, this machine's own first."""
+    return [session.home, session] if session.home else [session]
+
+
+def build_of(sessions: Sequence[Session], wanted: Mapping[str, Collection[NodeId]] | None = None) -> Sided:
+    """Return the build of all that the sessions' plans hold, in which nothing is made twice.
+
+    The first session is of this machine's own architecture, unless there is only one. wanted: by architecture, the
+    nodes that are needed, with all that must be built before them; else all. What the first session has beyond what
+    others share with it is built only where its architecture is wanted.
+    """
+    first = sessions[0]
+    joint = join(_planned(first), [_planned(other) for other in sessions[1:]])
+    sides = dict.fromkeys(joint.nodes[0].values(), _own_side(first, rank=0))
+    for rank, (other, names, how) in enumerate(zip(sessions[1:], joint.nodes[1:], joint.makings, strict=True), 1):
+        by_making = _other_sides(other, first, rank, set(how.values()))
+        sides |= {names[node]: by_making[one] for node, one in how.items() if one is not Making.SHARED}
+    if wanted is not None:
+        named = dict(zip([one.target.arch for one in sessions], joint.nodes, strict=True))
+        joint = joint.only(frozenset(named[arch][node] for arch, nodes in wanted.items() for node in nodes))
+    options = first.options
+    build = Build(
+        packages=joint.packages,
+        roots=joint.roots,
+        sides=sides,
+        specs=joint.specs,
+        sources={sha256: path for one in sessions for sha256, path in one.gathered.paths.items()},
+        store=first.store,
+        work=first.workspace.work / "building",
+        workers=options.workers or default_workers(),
+        keep_going=options.keep_going,
+        limits=first.project.release.builds,
+    )
+    return Sided(build, {one.target.arch: names for one, names in zip(sessions, joint.nodes, strict=True)})
+
+
+def default_workers() -> int:
+    """Return how many builds this machine can hold at a time: one per core, and two gigabytes for each."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // _BUILD_MEMORY))
+
+
+def _planned(session: Session) -> Planned:
+    return Planned(session.plan, session.specs)
+
+
+def _own_side(session: Session, rank: int) -> Side:
+    """Return the side of a session whose packages are built in roots of its own target."""
+    builder = _builder(session)
+    logs = session.output / "logs" / "build"
+
+    def with_repositories(repositories: tuple[Repository, ...]) -> Builder:
+        return replace(builder, extra=repositories)  # type: ignore[type-var]
+
+    return Side(session.target, session.base.digest, with_repositories, logs, rank)
+
+
+def _other_sides(session: Session, home: Session, rank: int, needed: Collection[Making]) -> dict[Making, Side]:
+    """Return the sides of another architecture's packages: repackaging needs nothing but a root of this machine's."""
+    carried = replace(_own_side(home, rank), target=session.target, logs=session.output / "logs" / "build")
+    sides = {Making.REPACKAGED: carried}
+    if Making.COMPILED in needed:
+        way_of(session)
+        sides[Making.COMPILED] = _own_side(session, rank)
+    return sides
+
+
+def _builder(session: Session) -> Builder:
+    options = session.options
+    return choose_builder(
+        options.builder,
+        session.target,
+        session.base.repositories,
+        session.workspace.work,
+        runner=session.runner,
+        distribution=options.distribution,
+        preload=options.preload,
+    ).builder
