@@ -43,7 +43,7 @@ class BuildInputs:
     """All that a build lock depends on but the index. Equal inputs have equal digests.
 
     sdists: file name to sha256 and requirements. own: elpack's requirements. overrides: requirements that replace
-    any other of that name. environments: what the targets amount to, such as ``3.12 x86_64``.
+    any other of that name. environments: what the targets amount to, such as ``3.12 x86_64`` or ``pypy3.11 x86_64``.
     """
 
     sdists: Mapping[str, tuple[str, tuple[str, ...]]]
@@ -93,7 +93,7 @@ def _canonical(requirements: Collection[str]) -> tuple[str, ...]:
 
 
 def _environment(target: Target) -> str:
-    return f"{target.python} {target.arch}"
+    return f"{'pypy' if target.pypy else ''}{target.python} {target.arch}"
 
 
 def build_lock_stale(text: str, inputs: BuildInputs, path: str = "pylock.build.toml") -> tuple[Problem, ...]:

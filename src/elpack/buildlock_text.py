@@ -43,12 +43,12 @@ def project_text(requirements: Collection[str], inputs: BuildInputs, host: tuple
 
     uv only locks for ranges of Python that include its own, the host's; the environments keep the rest out.
     """
-    pairs = [environment.split() for environment in inputs.environments]
-    minors = {int(python.partition(".")[2]) for python, _ in pairs} | {host[1]}
+    triples = [_parts(environment) for environment in inputs.environments]
+    minors = {int(python.partition(".")[2]) for _, python, _ in triples} | {host[1]}
     environments = [
         f"python_full_version >= '{python}' and python_full_version < '{_next(python)}' and sys_platform == 'linux'"
-        f" and implementation_name == 'cpython' and platform_machine == '{arch}'"
-        for python, arch in pairs
+        f" and implementation_name == '{implementation}' and platform_machine == '{arch}'"
+        for implementation, python, arch in triples
     ]
     lines = [
         "[project]",
@@ -96,6 +96,12 @@ def _with_extras(lock: UvLock, name: NormalizedName) -> set[NormalizedName]:
     asked = {extra for dist in lock.dists for edge in dist.requires if edge.name == name for extra in edge.extras}
     found = (dist for dist in lock.dists if dist.name == name)
     return {edge.name for dist in found for extra in asked for edge in dist.optional.get(extra, ())} - {name}
+
+
+def _parts(environment: str) -> tuple[str, str, str]:
+    """Return implementation, version and architecture of an environment of the lock's inputs."""
+    python, arch = environment.split()
+    return ("pypy", python.removeprefix("pypy"), arch) if python.startswith("pypy") else ("cpython", python, arch)
 
 
 def _next(python: str) -> str:

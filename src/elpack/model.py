@@ -203,23 +203,30 @@ class Target:
     """RPMs of the clean root into which packages are installed and smoke-tested."""
     repositories: tuple[TargetRepository, ...] = ()
     """The target's own repositories; none for the stand-in, whose base is made here."""
+    pypy: str = ""
+    """The version of PyPy that takes the place of CPython in an image, such as 7.3; empty for CPython."""
 
     def __str__(self) -> str:
-        return f"{self.name} / {self.python} / {self.arch}"
+        return f"{self.name} / {'PyPy ' if self.pypy else ''}{self.python} / {self.arch}"
 
     @property
     def python_nodot(self) -> str:
         """Return the version without a dot, as wheel tags spell it: 311."""
         return self.python.replace(".", "")
 
+    @property
+    def python_name(self) -> str:
+        """Return what the interpreter, and its folder in a virtual environment, are called: python3.12, pypy3.11."""
+        return f"{'pypy' if self.pypy else 'python'}{self.python}"
+
     def marker_environment(self) -> dict[str, str]:
-        """Return the PEP 508 environment of CPython on this target. The patch level is that of the series' end."""
+        """Return the PEP 508 environment of this target's Python. The patch level is that of the series' end."""
         return {
-            "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.99",
+            "implementation_name": "pypy" if self.pypy else "cpython",
+            "implementation_version": f"{self.pypy or self.python}.99",
             "os_name": "posix",
             "platform_machine": self.arch,
-            "platform_python_implementation": "CPython",
+            "platform_python_implementation": "PyPy" if self.pypy else "CPython",
             "platform_release": "",
             "platform_system": "Linux",
             "platform_version": "",

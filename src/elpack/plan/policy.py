@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from packaging.tags import compatible_tags, cpython_tags
+from packaging.tags import compatible_tags, cpython_tags, generic_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from elpack.model import Policy
@@ -38,19 +38,30 @@ class Choice:
 
 def target_tags(target: Target) -> Ranks:
     """Return the wheel tags (PEP 425, 600) that run on the target, each with its rank; 0 is the best."""
-    major, newest = target.glibc
+    platforms = manylinux_platforms(target.arch, target.glibc)
+    version = tuple(int(part) for part in target.python.split("."))
+    if target.pypy:
+        own = f"pp{target.python_nodot}"
+        tags = [*generic_tags(own, [_pypy_abi(target)], platforms), *compatible_tags(version, own, platforms)]
+    else:
+        own = f"cp{target.python_nodot}"
+        tags = [*cpython_tags(version, [own], platforms), *compatible_tags(version, own, platforms)]
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def _pypy_abi(target: Target) -> str:
+    return f"pypy{target.python_nodot}_pp{target.pypy.replace('.', '')}"
+
+
+def manylinux_platforms(arch: str, glibc: tuple[int, int]) -> list[str]:
+    """Return the platform tags that run on a Linux with that glibc, the best first."""
+    major, newest = glibc
     platforms = []
     for minor in range(newest, _OLDEST_GLIBC_MINOR - 1, -1):
-        platforms.append(f"manylinux_{major}_{minor}_{target.arch}")
+        platforms.append(f"manylinux_{major}_{minor}_{arch}")
         if legacy := _LEGACY.get((major, minor)):
-            platforms.append(f"{legacy}_{target.arch}")
-    platforms.append(f"linux_{target.arch}")
-    version = tuple(int(part) for part in target.python.split("."))
-    tags = [
-        *cpython_tags(version, [f"cp{target.python_nodot}"], platforms),
-        *compatible_tags(version, f"cp{target.python_nodot}", platforms),
-    ]
-    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+            platforms.append(f"{legacy}_{arch}")
+    return [*platforms, f"linux_{arch}"]
 
 
 def choose_file(
@@ -93,7 +104,11 @@ def why_no_wheel(wheels: tuple[RemoteFile, ...], target: Target) -> str:
         need = ".".join(map(str, too_new[0]))
         have = ".".join(map(str, target.glibc))
         return f"its wheels need glibc {need}, the target has {have}"
-    return f"the lock pins no wheel for CPython {target.python} on {target.arch}"
+    return f"the lock pins no wheel for {_interpreter(target)} on {target.arch}"
+
+
+def _interpreter(target: Target) -> str:
+    return f"PyPy {target.pypy} ({target.python})" if target.pypy else f"CPython {target.python}"
 
 
 def _sdist(dist: SelectedDist, reason: str) -> Choice:
@@ -122,6 +137,9 @@ def _glibcs(wheel: RemoteFile, target: Target) -> Iterator[tuple[int, int]]:
 
 
 def _speaks_python(tag: Tag, target: Target) -> bool:
+    if target.pypy:
+        own = f"pp{target.python_nodot}"
+        return (tag.interpreter, tag.abi) in {(own, _pypy_abi(target)), (own, "none"), ("py3", "none")}
     own = f"cp{target.python_nodot}"
     if tag.abi == "abi3":
         minor = tag.interpreter.removeprefix("cp3")
