@@ -10,7 +10,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from elpack.errors import LockError, Problem
 from elpack.lockfile import parse_marker
@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-    from elpack.model import LockEdge, Target, UvLock
+    from elpack.model import LockEdge, UvLock
+
+class Place(Protocol):
+    """An interpreter on a machine, such as a target: its version without patch level, and its PEP 508 environment."""
+
+    @property
+    def python(self) -> str:
+        """Return its version, such as 3.12."""
+        ...
+
+    def marker_environment(self) -> dict[str, str]:
+        """Return what markers are held against."""
+        ...
+
 
 _EXTRA = re.compile(r'\bextra (==|!=) "([^"]*)"')
 
@@ -94,7 +107,7 @@ class _Walk:
 def select(
     lock: UvLock,
     root: NormalizedName,
-    target: Target,
+    target: Place,
     extras: frozenset[NormalizedName] = frozenset(),
     *,
     root_version: Version | None = None,
@@ -130,7 +143,7 @@ def select(
 def select_all(
     lock: UvLock,
     roots: Mapping[NormalizedName, frozenset[NormalizedName]],
-    target: Target,
+    target: Place,
     *,
     versions: Mapping[NormalizedName, Version],
     first_party: frozenset[NormalizedName],
@@ -152,7 +165,7 @@ def select_all(
     return tuple(found[name] for name in sorted(found))
 
 
-def _check_target(lock: UvLock, target: Target) -> None:
+def _check_target(lock: UvLock, target: Place) -> None:
     environment = target.marker_environment()
     problems = []
     if not lock.requires_python.contains(environment["python_full_version"]):
