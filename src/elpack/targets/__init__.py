@@ -12,6 +12,8 @@ from elpack.model import Target, TargetRepository
 from elpack.tables import parse_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from elpack.tables import Table
 
 
@@ -35,6 +37,11 @@ def known_targets() -> tuple[str, ...]:
 def _facts(name: str) -> dict[str, Any]:
     text = resources.files(__name__).joinpath(f"{name}.toml").read_text()
     return parse_toml(f"targets/{name}.toml", text).values
+
+
+def target_facts(name: str) -> Mapping[str, Any]:
+    """Return all that the data file of a known target says."""
+    return _facts(name)
 
 
 def pythons(name: str) -> tuple[str, ...]:
