@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"\x7fELF"
-_MACHINES = {
-    ("EM_X86_64", 64, True): "x86_64",
-    ("EM_386", 32, True): "i686",
-    ("EM_AARCH64", 64, True): "aarch64",
-    ("EM_ARM", 32, True): "armv7l",
-    ("EM_PPC64", 64, True): "ppc64le",
-    ("EM_S390", 64, False): "s390x",
-    ("EM_RISCV", 64, True): "riscv64",
-    ("EM_LOONGARCH", 64, True): "loongarch64",
-}
 _KINDS = {"ET_DYN": "library", "ET_EXEC": "program", "ET_REL": "object"}
 _NAMED = 3
 """Symbols that a message names of one version."""
@@ -79,17 +69,19 @@ class Elf:
         return self.kind != "object"
 
 
-def read_elf(content: bytes) -> Elf | None:
-    """Return what an ELF file is, None for another one. Raises ValueError for a damaged ELF file."""
+def read_elf(content: bytes, machine: str) -> Elf | None:
+    """Return what an ELF file is, None for another one. Raises ValueError for a damaged ELF file.
+
+    machine: what its first bytes name, as platform tags spell it.
+    """
     if not content.startswith(MAGIC):
         return None
     libraries = needed(content)
     try:
         elf = ELFFile(io.BytesIO(content))
-        known = _MACHINES.get((elf["e_machine"], elf.elfclass, elf.little_endian))
         dynamic = list(elf.iter_segments("PT_DYNAMIC"))
         return Elf(
-            machine=known or f"{elf['e_machine']} with {elf.elfclass} bits",
+            machine=machine,
             kind=_KINDS.get(elf["e_type"], "other"),
             needed=libraries,
             needs=tuple(sorted(_needs(elf))),
@@ -114,12 +106,12 @@ def _needs(elf: Any) -> Iterator[Need]:
         if isinstance(section, GNUVerNeedSection):
             for library, entries in section.iter_versions():
                 for entry in entries:
-                    versions[entry["vna_other"]] = (library.name, entry.name)
+                    versions[entry["vna_other"]] = (str(library.name), str(entry.name))
                     if len(versions) > _MOST:
                         raise ValueError(f"it asks for more than {_MOST} versions of symbols")
     symbols = _symbols(elf, versions) if versions else {}
-    for index, (library, version) in versions.items():
-        yield Need(library, version, tuple(sorted(symbols.get(index, ()))))
+    for index, (name, version) in versions.items():
+        yield Need(name, version, tuple(sorted(symbols.get(index, ()))))
 
 
 def _symbols(elf: Any, versions: dict[int, tuple[str, str]]) -> dict[int, list[str]]:

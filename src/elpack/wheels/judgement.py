@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from elpack.errors import Problem
     from elpack.model import SdistFacts, WheelFacts
     from elpack.wheels.elf import Elf
+    from elpack.wheels.sdist_files import Difference
 
 NOT_BINARY = "skipped because not binary"
 
@@ -185,10 +186,12 @@ class Judgement:
 class SdistContent:
     """One sdist: its facts, and the wheels of the same dist beside it.
 
-    times: the different times of its members, in epoch seconds; checkout: differences from the repository's tracked
-    files, where one is known.
+    times: the different times of its members, in epoch seconds; files: their paths below its folder; checkout:
+    differences from the repository's tracked files, None where none is known.
     """
 
     facts: SdistFacts
     times: frozenset[int] = frozenset()
+    files: frozenset[str] = frozenset()
     wheels: tuple[WheelContent, ...] = ()
+    checkout: tuple[Difference, ...] | None = None

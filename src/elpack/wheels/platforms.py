@@ -70,6 +70,14 @@ def platform_of(tag: str) -> Platform:
     return Platform(tag, Family.OTHER)
 
 
+def canonical(tag: str) -> str:
+    """Return a platform tag as PEP 600 spells it: manylinux2014_x86_64 is manylinux_2_17_x86_64."""
+    platform = platform_of(tag)
+    if platform.family is Family.MANYLINUX and platform.version:
+        return f"manylinux_{platform.version[0]}_{platform.version[1]}_{platform.arch}"
+    return tag
+
+
 def processor(arch: str) -> str:
     """Return what people call an architecture."""
     return f"{_ARCHES[arch]} ({arch})" if arch in _ARCHES else arch
