@@ -11,17 +11,16 @@ import subprocess
 import time
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from elpack.errors import CommandError, DiskFullError, Problem, ToolMissingError, says_full
 from elpack.leftovers import end_holders
-from elpack.supervise import LOG, Pump, end_all
+from elpack.supervise import LOG, Enclosure, Pump, TimedPipe, end_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from elpack.supervise import Enclosure
 
 CLEAN_ENV: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -98,7 +97,7 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _marks: set[int] = set()
 """The open files by which a later run knows what this one started; see `marked`."""
 
-_logged: set[subprocess.Popen[str]] = set()
+_logged: set[subprocess.Popen[Any]] = set()
 """The commands with a log that run now. A signal reaches the whole process, so this is the process's own."""
 
 
@@ -289,6 +288,64 @@ def running(command: Command) -> Iterator[Running]:
             os.close(held)
 
 
+@dataclass(frozen=True, slots=True)
+class Talking:
+    """A program that we talk with: it reads what we say, and we hear what it says."""
+
+    process: subprocess.Popen[bytes]
+    say: IO[bytes]
+    hear: IO[bytes]
+
+    def hang_up(self, seconds: float) -> int | None:
+        """Close what it reads from us, wait for its end, and return its exit status; None while it runs."""
+        with suppress(OSError):
+            self.say.close()
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(seconds)
+        return None
+
+
+@contextmanager
+def talking(command: Command) -> Iterator[Talking]:
+    """Let a program run meanwhile that we talk with; its complaints go to the command's log. In the end it is gone.
+
+    Nobody vouches for it: the command is enclosed, and has a log and a timeout, after which both pipes raise
+    `TimeoutError`. Raises `ToolMissingError` when it is not installed.
+    """
+    _need(command)
+    log, enclosure = command.log or Path(os.devnull), command.enclosed or Enclosure(0)
+    until = time.monotonic() + (command.timeout or 0)
+    with log.open("ab", buffering=0) as output:
+        pump = Pump(output.write, enclosure.log_bytes)
+        try:
+            process = subprocess.Popen(
+                (*_guard(command), *command.argv),
+                cwd=command.cwd,
+                env=dict(command.env),
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=pump.entrance,
+                start_new_session=True,
+                umask=_UMASK,
+            )
+            _logged.add(process)
+            pump.begin()
+            say = TimedPipe(cast("IO[bytes]", process.stdin), until)
+            hear = TimedPipe(cast("IO[bytes]", process.stdout), until)
+            talk = Talking(process, cast("IO[bytes]", say), BufferedReader(hear))
+            try:
+                yield talk
+            finally:
+                talk.hang_up(_MOMENT)  # it tidies up when we are gone
+                _kill_group(process)
+                _logged.discard(process)
+                hear.close()
+        finally:
+            # what it left running in a session of its own, such as ssh's for later, may hold our pipe for long
+            pump.end(_MOMENT)
+
+
 def _need(command: Command) -> None:
     if shutil.which(command.argv[0], path=command.env.get("PATH")) is None:
         fix = "your package manager; elpack doctor lists all that is missing"
@@ -321,7 +378,7 @@ def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str,
         raise
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def _kill_group(process: subprocess.Popen[Any]) -> None:
     """End a command's process group: its leader gets a moment to tidy up, and nobody of the others outlives that."""
     if process.returncode is None:
         # until the leader is waited for, its number can be no other group's

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 LOG = "log"
 """Why a program was ended that said more than it may."""
@@ -51,13 +56,18 @@ class Pump:
         os.close(self.entrance)
         self._thread.start()
 
-    def end(self) -> None:
-        """Wait until the last word has been carried. Raises OSError if it could not be kept, as on a full disk."""
+    def end(self, patience: float | None = None) -> None:
+        """Wait until the last word has been carried. Raises OSError if it could not be kept, as on a full disk.
+
+        patience: seconds after which nobody listens any more; None for a program that is gone with all its children.
+        """
         if self._thread.ident is None:  # the program did not start
             os.close(self.entrance)
             os.close(self._exit)
             return
-        self._thread.join()
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            self._keep = len
         if self.error:
             raise self.error
 
@@ -73,3 +83,50 @@ class Pump:
             self.error, self.full = error, True
         finally:
             os.close(self._exit)
+
+
+class TimedPipe(io.RawIOBase):
+    """Our end of a pipe to a program. Reading and writing raise `TimeoutError` after `until`, by the monotonic clock.
+
+    What is written has been taken by the pipe, all of it: closing has nothing left to wait for.
+    """
+
+    def __init__(self, end: IO[bytes], until: float) -> None:
+        self._end, self._until = end, until
+        os.set_blocking(end.fileno(), False)
+
+    def readable(self) -> bool:
+        """Say to io's readers that they may read, if the program is one that writes."""
+        return self._end.readable()
+
+    def writable(self) -> bool:
+        """Say to io's writers that they may write, if the program is one that reads."""
+        return self._end.writable()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read what is there, as soon as something is."""
+        self._wait(select.POLLIN)
+        view = memoryview(buffer).cast("B")
+        data = os.read(self._end.fileno(), len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write all of it, however long the program takes to read it."""
+        left = view = memoryview(data).cast("B")
+        while left:
+            self._wait(select.POLLOUT)
+            left = left[os.write(self._end.fileno(), left) :]
+        return len(view)
+
+    def close(self) -> None:
+        """Close this end."""
+        super().close()
+        self._end.close()
+
+    def _wait(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self._end.fileno(), event)
+        left = self._until - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimeoutError

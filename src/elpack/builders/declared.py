@@ -35,6 +35,7 @@ _FORM = (
 )
 _FORM_FILES = f"{_FORM}{_FILES}[%{{FILEMODES:perms}} %{{FILEDIGESTS}} %{{FILECAPS}} %{{FILENAMES}}\\n]"
 _TITLES = ("name", "version", *(tag.lower() for tag in (*_SCRIPTS, *_ARRAYS)))
+_PASSIVE = frozenset({"name", "version", "obsoletenevrs", "conflictnevrs"})
 _HARMLESS = "-dl"
 
 
@@ -67,18 +68,19 @@ def declared(text: str) -> tuple[Declared, ...]:
     return tuple(found)
 
 
-def check_declared(job: BuildJob, expected: Sequence[Declared], made: Sequence[Path], runner: Runner) -> None:
-    """Raise `BuildError` with all in which packages, source package first, are not what the spec declares."""
-    command = Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", _FORM_FILES, *map(str, made)))
-    found = declared(runner(command).check().stdout)
+def check_declared(job: BuildJob, expected: Sequence[Declared] | None, made: Sequence[Path], runner: Runner) -> None:
+    """Raise `BuildError` with all in which packages, source package first, are not what the spec declares.
+
+    expected: what that is; None where nobody could ask the spec, and the rest is checked alone.
+    """
+    found = _held(made, runner)
     if len(found) != len(made):
         raise BuildError(Problem("rpm cannot tell what the build's packages are", where=job.name))
-    source, *binary = expected
-    by_name = {package.name: package for package in binary}
-    problems = [*_differences(job, source, found[0]), *_sources(job, found[0])]
+    problems = [*_sources(job, found[0])]
+    if expected is not None:
+        problems += _undeclared(job, expected, found)
     for package in found[1:]:
-        problems += _differences(job, by_name.get(package.name) or _debug(package, binary), package)
-        problems += _rights(job, package)
+        problems += _rights(job.name, package)
     names = [package.name for package in found[1:]]
     twice = sorted({name for name in names if names.count(name) > 1})
     problems += [Problem(f"the build made {name} twice", where=job.name) for name in twice]
@@ -86,11 +88,41 @@ def check_declared(job: BuildJob, expected: Sequence[Declared], made: Sequence[P
         raise BuildError(*problems)
 
 
+def check_passive(where: str, packages: Sequence[Path], runner: Runner) -> None:
+    """Raise `BuildError` for all packages that would run something, or give rights, when they are installed."""
+    found = _held(packages, runner) if packages else ()
+    if len(found) != len(packages):
+        raise BuildError(Problem("rpm cannot tell what the packages are", where=where))
+    problems = [problem for package in found for problem in (*_active(where, package), *_rights(where, package))]
+    if problems:
+        raise BuildError(*problems)
+
+
+def _held(packages: Sequence[Path], runner: Runner) -> tuple[Declared, ...]:
+    """Return what packages are and hold, in order."""
+    query = ("rpm", "--query", "--package", "--nosignature", "--queryformat", _FORM_FILES)
+    return declared(runner(Command((*query, *map(str, packages)))).check().stdout)
+
+
+def _active(where: str, package: Declared) -> Iterator[Problem]:
+    for title, is_ in zip(_TITLES, package.parts, strict=True):
+        if is_ and title not in _PASSIVE:
+            yield Problem(f"{package.name} runs something when it is installed: {title}", where=where)
+
+
 def _debug(package: Declared, binary: Sequence[Declared]) -> Declared | None:
     """Return what a debug package is to be, which rpm adds by itself: the version of the others, and no scripts."""
     if not any(package.name == other.name + end for other in binary for end in _DEBUG):
         return None
     return Declared((package.name, binary[0].parts[1], *("" for _ in _TITLES[2:])))
+
+
+def _undeclared(job: BuildJob, expected: Sequence[Declared], found: Sequence[Declared]) -> Iterator[Problem]:
+    source, *binary = expected
+    by_name = {package.name: package for package in binary}
+    yield from _differences(job, source, found[0])
+    for package in found[1:]:
+        yield from _differences(job, by_name.get(package.name) or _debug(package, binary), package)
 
 
 def _differences(job: BuildJob, expected: Declared | None, found: Declared) -> Iterator[Problem]:
@@ -124,14 +156,14 @@ def _fields(line: str) -> tuple[str, str, str, str]:
     return mode, digest, capabilities, name
 
 
-def _rights(job: BuildJob, package: Declared) -> Iterator[Problem]:
+def _rights(where: str, package: Declared) -> Iterator[Problem]:
     for line in package.files:
         mode, _, capabilities, name = _fields(line)
         if not name.startswith("/"):
-            yield Problem(f"{package.name} holds a file with an odd name or odd capabilities: {line!r}", where=job.name)
+            yield Problem(f"{package.name} holds a file with an odd name or odd capabilities: {line!r}", where=where)
         elif mode[0] not in _HARMLESS:
-            yield Problem(f"{package.name} holds {name!r}, which is no file, folder or link", where=job.name)
+            yield Problem(f"{package.name} holds {name!r}, which is no file, folder or link", where=where)
         elif mode[0] == "-" and set(mode) & set("sStT"):
-            yield Problem(f"{package.name} holds {name!r} with the rights of its owner ({mode})", where=job.name)
+            yield Problem(f"{package.name} holds {name!r} with the rights of its owner ({mode})", where=where)
         elif capabilities not in {"", "(none)", "="}:
-            yield Problem(f"{package.name} holds {name!r} with capabilities ({capabilities})", where=job.name)
+            yield Problem(f"{package.name} holds {name!r} with capabilities ({capabilities})", where=where)

@@ -46,7 +46,7 @@ def asked(job: BuildJob, place: Path, runner: Runner) -> tuple[str, ...]:
     requires = {require for header in read_headers(found, runner) for require in header.requires}
     for path in found:
         path.unlink()
-    wrong = sorted(require for require in requires if not _is_harmless(require))
+    wrong = sorted(require for require in requires if not is_package(require))
     if wrong:
         raise BuildError(
             *(
@@ -57,7 +57,8 @@ def asked(job: BuildJob, place: Path, runner: Runner) -> tuple[str, ...]:
     return tuple(sorted(requires))
 
 
-def _is_harmless(require: str) -> bool:
+def is_package(require: str) -> bool:
+    """Tell a requirement from what dnf would take for an option, a group, a file or an address."""
     return bool(_PLAIN.fullmatch(require)) and "://" not in require and not require.endswith(".rpm")
 
 

@@ -66,6 +66,15 @@ def identities(paths: Sequence[Path], runner: Runner = run) -> list[str]:
     return runner(command).check().stdout.split()
 
 
+def file_names(paths: Sequence[Path], runner: Runner = run) -> list[str]:
+    """Return what RPM files are to be called by what they hold, in order. Raises `CommandError` as above."""
+    if not paths:
+        return []
+    form = "%{NAME}-%{VERSION}-%{RELEASE}.%|SOURCERPM?{%{ARCH}}:{src}|.rpm\\n"
+    command = Command(("rpm", "--query", "--package", "--nosignature", "--queryformat", form, *map(str, paths)))
+    return runner(command).check().stdout.splitlines()
+
+
 def write_payload(rpm: Path, into: Path, runner: Runner = run) -> None:
     """Write the payload of an RPM file into a file, as a cpio archive. Raises `CommandError` when it has none."""
     # rpm2cpio writes binary, which is for a file and not for a log
