@@ -123,7 +123,7 @@ def refused_by_auditwheel(wheel: WheelContent, verdicts: Verdicts) -> Iterator[P
     audit = verdicts.audit
     if audit is None or not wheel.linked:
         return
-    if audit.error:
+    if audit.error and not any(wrong_machine(wheel, verdicts)):
         yield Problem(f"auditwheel cannot judge it: {audit.error}", wheel.filename)
     if audit.unsupported_isa:
         what = "its machine code needs a newer processor than its tag promises"

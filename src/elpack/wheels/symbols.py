@@ -19,6 +19,8 @@ _MARKS = {"GLIBC_ABI_DT_RELR": (2, 36), "GLIBC_ABI_GNU_TLS": (2, 42), "GLIBC_ABI
 """What glibc offers beside its versions, and since when."""
 _PRIVATE = (999, 0)
 _LEAST = {"x86_64": (2, 5), "i686": (2, 5)}
+_NAMED = 6
+"""Versions of symbols that a message names of one file."""
 _LEAST_ELSEWHERE = (2, 17)
 
 
@@ -26,10 +28,9 @@ def symbol_problems(wheel: WheelContent, tag: str, verdicts: Verdicts) -> Iterat
     """Yield each version of symbols that is not in what a platform tag promises, with the file that needs it."""
     found = False
     for path, elf in wheel.linked.items():
-        for need in elf.needs:
-            if exceeds(need, tag, verdicts):
-                found = True
-                yield _problem(wheel, path, need, tag, verdicts)
+        if needs := sorted((need for need in elf.needs if exceeds(need, tag, verdicts)), key=_newest_first):
+            found = True
+            yield _problem(wheel, path, needs, tag, verdicts)
     audit = verdicts.audit
     if audit and audit.symbols and not found and not _fits(audit.symbols, tag):
         what = f"its symbols deserve {audit.symbols}, its name promises {platform_of(tag)}"
@@ -65,22 +66,31 @@ def floor(wheel: WheelContent, arch: str) -> str:
     return f"linux_{arch}" if least == _PRIVATE else f"manylinux_{least[0]}_{least[1]}_{arch}"
 
 
-def _problem(wheel: WheelContent, path: str, need: Need, tag: str, verdicts: Verdicts) -> Problem:
+def _problem(wheel: WheelContent, path: str, needs: list[Need], tag: str, verdicts: Verdicts) -> Problem:
     platform = platform_of(tag)
-    named = f" ({', '.join(need.symbols)})" if need.symbols else ""
+    first, glibc = needs[0], glibc_of(needs[0].version)
+    named = f" ({', '.join(first.symbols)})" if first.symbols else ""
+    others = ", ".join(one.version for one in needs[1:_NAMED])
+    also = f", and {others} as well" if others else ""
     if platform.family is Family.MUSLLINUX:
-        what = f"{path} needs {need.version}{named} of glibc, and {platform} has musl"
+        what = f"{path} needs {first.version}{named} of glibc, and {platform} has musl"
         return Problem(
             what, wheel.filename, "it was compiled on a system with glibc", "compile it in a musllinux image"
         )
-    best = floor(wheel, platform.arch) if glibc_of(need.version) else verdicts.audit.overall if verdicts.audit else ""
-    instead = f"; it would be {best.removesuffix(f'_{platform.arch}')}" if platform_of(best).version else ""
-    what = f"{path} needs {need.version}{named} of {need.library}, which {platform} does not have{instead}"
-    if glibc_of(need.version) == _PRIVATE:
+    audited = verdicts.audit.overall if verdicts.audit else ""
+    best = audited or (floor(wheel, platform.arch) if glibc else "")
+    instead = f"; it would be {platform_of(best)}" if best and platform_of(best).version else ""
+    what = f"{path} needs {first.version}{named} of {first.library}, which {platform} does not have{also}{instead}"
+    if glibc == _PRIVATE:
         return Problem(what, wheel.filename, "no glibc promises what is private to it", "do without these symbols")
     older = f"compile it against an older library: in the image {platform.tag}, or by zig for that glibc"
-    fix = f"{older}; or give it the tag that it deserves" if instead else older
+    fix = f"{older}; or give it the tag that it deserves, {best}" if instead else older
     return Problem(what, wheel.filename, "it was compiled on a newer system", fix)
+
+
+def _newest_first(need: Need) -> tuple[int, int, str]:
+    major, minor = glibc_of(need.version) or (0, 0)
+    return (-major, -minor, need.version)
 
 
 def _fits(tag: str, claimed: str) -> bool:
