@@ -72,6 +72,10 @@ sign *options:
 verify *options:
     elpack verify {{ options }}
 
+# Judge wheels and sdists: those of dist/wheels, or files and folders that are named
+verify-wheels *options:
+    elpack wheel verify {{ options }}
+
 # What is inside: a CycloneDX document of the release, without building
 sbom *options:
     elpack sbom {{ options }}
