@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from elpack.model import Policy, RemoteFile, Target, UvLock
     from elpack.plan.policy import Choice
     from elpack.run import Runner
+    from elpack.selection import Place
     from elpack.steps.project import Project
     from elpack.workspace import Workspace
 
@@ -111,12 +112,7 @@ def _close(
     project: Project, sources: Sources, target: Target, layout: Layout, also: frozenset[NormalizedName]
 ) -> Closure:
     release = project.release
-    system = layout is Layout.SYSTEM
-    selected = _system(release, sources, target, also) if system else _stack(release, sources, target)
-    dists = tuple(
-        replace(dist, sdist=sources.local[dist.name], wheels=()) if dist.name in sources.local else dist
-        for dist in selected
-    )
+    dists = selected_dists(project, sources, target, layout, also)
     ranks, own = target_tags(target), release.first_party_names()
     chosen = {
         dist.name: choose_file(
@@ -124,8 +120,30 @@ def _close(
         )
         for dist in dists
     }
-    root = release.application.name
-    return Closure(target, layout, str(_versions(release, sources).get(root, "")), Selection(root, dists), chosen)
+    selection = Selection(release.application.name, dists)
+    return Closure(target, layout, release_version(release, sources), selection, chosen)
+
+
+def selected_dists(
+    project: Project,
+    sources: Sources,
+    place: Place,
+    layout: Layout | None = None,
+    also: frozenset[NormalizedName] = frozenset(),
+) -> tuple[SelectedDist, ...]:
+    """Return the dists that a layout needs for an interpreter on a machine; local sdists in place of what is locked."""
+    release = project.release
+    system = (layout or release.layout) is Layout.SYSTEM
+    selected = _system(release, sources, place, also) if system else _stack(release, sources, place)
+    return tuple(
+        replace(dist, sdist=sources.local[dist.name], wheels=()) if dist.name in sources.local else dist
+        for dist in selected
+    )
+
+
+def release_version(release: Release, sources: Sources) -> str:
+    """Return the release's version, which is its application's."""
+    return str(_versions(release, sources).get(release.application.name, ""))
 
 
 def with_extras(
@@ -166,25 +184,25 @@ def fetch(
     return sources.paths | {str(digest): path for digest, path in fetched.items()}
 
 
-def _stack(release: Release, sources: Sources, target: Target) -> tuple[SelectedDist, ...]:
+def _stack(release: Release, sources: Sources, place: Place) -> tuple[SelectedDist, ...]:
     """Return the application's closure."""
     if sources.lock is None:
         raise AssertionError("only a library may have no lock")
     root = release.application.name
     given = next((dist.version for dist in release.first_party if dist.name == root), None)
     own, extras = frozenset(sources.local), release.application.extras
-    return select(sources.lock, root, target, extras, root_version=given, first_party=own).dists
+    return select(sources.lock, root, place, extras, root_version=given, first_party=own).dists
 
 
 def _system(
-    release: Release, sources: Sources, target: Target, also: frozenset[NormalizedName]
+    release: Release, sources: Sources, place: Place, also: frozenset[NormalizedName]
 ) -> tuple[SelectedDist, ...]:
     """Return the closures of the release's libraries; without a lock they are alone in it."""
     versions = _versions(release, sources)
     extras = {name: frozenset(release.system_extras(name)) for name in {*also, *release.system_packages()}}
     if sources.lock is not None:
         own = frozenset(sources.local)
-        return select_all(sources.lock, extras, target, versions=versions, first_party=own)
+        return select_all(sources.lock, extras, place, versions=versions, first_party=own)
     return tuple(
         SelectedDist(name, versions[name], extras.get(name, frozenset()), (), sources.local[name], (), 0)
         for name in sorted(sources.local)
