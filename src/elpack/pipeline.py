@@ -32,6 +32,7 @@ from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
 from elpack.steps.sides import build_of, sides_for
 from elpack.steps.sign import THROWAWAY, UNSIGNED, signer, throwaway_signer
+from elpack.steps.together import Together
 from elpack.tools.dnf import folder as folder_of
 
 if TYPE_CHECKING:
@@ -258,6 +259,8 @@ PIPELINE: tuple[Step, ...] = (
 )
 
 
+EVERY_ARCH = "all"
+
 _READING = ("read", "fetch", "plan")
 
 
@@ -284,10 +287,68 @@ def carry_out(session: Session, last: str, *then: Step) -> None:
         _take(steps, session)
 
 
-def _take(steps: Sequence[Step], session: Session) -> None:
+def carry_out_each(session: Session, last: str) -> list[Session]:
+    """Run the steps up to the one named `last`, for every architecture that the release names if `all` was asked for.
+
+    Everything is built together; what is of this machine's own architecture comes first, and is handed over, installed
+    and tried while the others are still being built. Returns the sessions, raises what `carry_out` raises.
+    """
+    if session.options.arch != EVERY_ARCH:
+        carry_out(session, last)
+        return [session]
+    names = [step.name for step in PIPELINE]
+    steps = PIPELINE[: names.index(last) + 1]
+    before, after = steps[: names.index("key")], steps[names.index("build") + 1 :]
+    need_tools(steps)
+    _need_root(steps)
+    with alone(session.workspace, session.runner):
+        sessions = _each_arch(session)
+        for one in sessions:
+            one.home = sessions[0] if one is not sessions[0] else None
+            _take(before, one, one.options.arch)
+        _take(steps[names.index("key") : names.index("build")], sessions[0])
+        sided = build_of(sessions)
+        if len(sided.build.predict()) < len(sided.build.packages):
+            drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
+        with Together(sided) as together:
+            for one in sessions:
+                one.signer = sessions[0].signer
+                _take((_finishing(together), *after), one, one.options.arch)
+    return sessions
+
+
+def _each_arch(session: Session) -> list[Session]:
+    """Return a session for each architecture of the target, this machine's own first."""
+    release, options = read_project(session.workspace).release, session.options
+    arches = {choice.name: choice.arches for choice in release.targets}
+    first = next((name for name in arches if MACHINE in arches[name]), "") if not options.target else options.target
+    own = MACHINE if MACHINE in arches.get(first, ()) else next(iter(arches.get(first, ())), "")
+    target, _ = choose_target(release, options.target, own, offline=options.offline)
+    ordered = sorted(arches[target.name], key=lambda arch: arch != own)
+    return [
+        Session(session.workspace, replace(options, target=target.name, arch=arch), session.screen, session.runner)
+        for arch in ordered
+    ]
+
+
+def _finishing(together: Together) -> Step:
+    """Return the step that waits until what is built together is there for one architecture."""
+
+    def action(session: Session, say: Callable[[str], None]) -> None:
+        arch = session.target.arch
+        mine = tuple(one for one in together.sided.build.packages if together.sided.build.arch_of(one) == arch)
+        with session.screen.building(replace(session.plan, packages=mine)) as watcher:
+            session.results = together.finish(arch, watcher)
+        _tell_built(session, say)
+
+    return next(replace(step, action=action) for step in PIPELINE if step.action is _build)
+
+
+def _take(steps: Sequence[Step], session: Session, arch: str = "") -> None:
+    """Take steps one after the other; with an architecture, their lines say it."""
     for step in steps:
         start = time.monotonic()
-        with session.screen.phase(step.title) as say:
+        with session.screen.phase(f"{step.title} ({arch})" if arch else step.title) as say:
             step.action(session, say)
         session.seconds[step.name] = time.monotonic() - start
         if step is PIPELINE[0]:

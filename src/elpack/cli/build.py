@@ -13,6 +13,7 @@ from elpack.cli.options import (
     BuilderName,
     DistFolder,
     Distribution,
+    EachArch,
     KeepGoing,
     LayoutName,
     Offline,
@@ -21,6 +22,7 @@ from elpack.cli.options import (
     ReleaseFile,
     TargetName,
     Unsigned,
+    WayName,
     Workers,
     WorkFolder,
     session_of,
@@ -42,7 +44,8 @@ def _builds_up_to(last: str) -> Callable[..., None]:
     def command(
         file: ReleaseFile = Path("elpack.toml"),
         target: TargetName = "",
-        arch: Arch = "",
+        arch: EachArch = "",
+        way: WayName = None,
         layout: LayoutName = "",
         builder: BuilderName = "auto",
         distribution: Distribution = "",
@@ -55,7 +58,7 @@ def _builds_up_to(last: str) -> Callable[..., None]:
         preload: Preload = None,
         quiet: Quiet = False,
     ) -> None:
-        from elpack.pipeline import carry_out
+        from elpack.pipeline import carry_out_each
 
         session = session_of(
             file,
@@ -72,10 +75,11 @@ def _builds_up_to(last: str) -> Callable[..., None]:
             dist=dist,
             preload=preload,
             quiet=quiet,
+            way=way,
         )
-        carry_out(session, last)
-        if not quiet:
-            _summary(session)
+        for one in carry_out_each(session, last):
+            if not quiet:
+                _summary(one)
 
     return command
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elpack.cli.guard import guarded
-from elpack.cli.options import Arch, Json, LayoutName, Offline, Quiet, ReleaseFile, TargetName, session_of, workspace_of
+from elpack.cli.options import (
+    Arch,
+    Json,
+    LayoutName,
+    Offline,
+    Quiet,
+    ReleaseFile,
+    TargetName,
+    WayName,
+    session_of,
+    workspace_of,
+)
 from elpack.errors import ElpackError
 from elpack.report.console import print_json, show, stdout
 
@@ -28,6 +39,7 @@ def plan(
     file: ReleaseFile = Path("elpack.toml"),
     target: TargetName = "",
     arch: Arch = "",
+    way: WayName = None,
     layout: LayoutName = "",
     offline: Offline = False,
     everything: Annotated[bool, typer.Option("--all", help="Show the build roots' own packages, too.")] = False,
@@ -38,7 +50,7 @@ def plan(
     from elpack.report.tables import plan_json, plan_table
     from elpack.steps.sides import ways_of
 
-    session = session_of(file, target=target, arch=arch, layout=layout, offline=offline, quiet=as_json)
+    session = session_of(file, target=target, arch=arch, layout=layout, offline=offline, quiet=as_json, way=way)
     carry_out(session, "plan")
     plan_home(session)
     ways, cached = ways_of(session), _cached(session)

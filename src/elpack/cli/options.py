@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from elpack.model import Way
 from elpack.report.console import console_on
 from elpack.workspace import Workspace
 
@@ -19,6 +20,12 @@ TargetName = Annotated[
     str, typer.Option("--target", "-t", help="A target of the release file; else the first that can be reached.")
 ]
 Arch = Annotated[str, typer.Option(help="Architecture; else this machine's.")]
+EachArch = Annotated[
+    str, typer.Option("--arch", help="Architecture, or all that the release names; else this machine's.")
+]
+WayName = Annotated[
+    Way | None, typer.Option("--way", help="How another architecture's code is compiled; else what the release says.")
+]
 LayoutName = Annotated[str, typer.Option("--layout", "-l", help="stack, bundle or system; else the release's own.")]
 BuilderName = Annotated[str, typer.Option("--builder", help="auto, mock or bwrap.")]
 Distribution = Annotated[
@@ -67,6 +74,7 @@ def session_of(
     work: Path | None = None,
     dist: Path | None = None,
     preload: Path | None = None,
+    way: Way | None = None,
 ) -> Session:
     """Return a session for the release file, which tells its progress on the terminal."""
     from elpack.report.terminal import Terminal
@@ -84,5 +92,6 @@ def session_of(
         again,
         unsigned=unsigned,
         preload=preload,
+        way=way,
     )
     return Session(workspace_of(file, work, dist), options, Terminal(console_on(sys.stderr), quiet=quiet))

@@ -10,7 +10,7 @@ from elpack.plan.keys import root_nodes
 from elpack.plan.model import NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from elpack.plan.model import Package, Plan
 
@@ -61,10 +61,14 @@ class Joint:
         return replace(self, packages=tuple(package for package in self.packages if package.node in part))
 
 
-def join(home: Planned, others: Sequence[Planned]) -> Joint:
-    """Return what is built for a plan of the machine's own architecture and the same release's plans of others."""
-    packages = list(home.plan.packages)
-    specs, roots = dict(home.specs), dict(root_nodes(home.plan))
+def join(home: Planned, others: Sequence[Planned], crossed: Collection[str] = ()) -> Joint:
+    """Return what is built for a plan of the machine's own architecture and the same release's plans of others.
+
+    crossed: the architectures whose packages are cross-compiled: their build roots hold what runs in them as well, of
+    the machine's own side.
+    """
+    packages, own = list(home.plan.packages), root_nodes(home.plan)
+    specs, roots = dict(home.specs), dict(own)
     nodes: list[Mapping[NodeId, NodeId]] = [{package.node: package.node for package in packages}]
     makings: list[Mapping[NodeId, Making]] = []
     for other in others:
@@ -78,7 +82,8 @@ def join(home: Planned, others: Sequence[Planned]) -> Joint:
             waits = tuple(here[node] for node in package.waits_for)
             packages.append(replace(package, node=name, waits_for=waits))
             specs[name] = other.specs[package.node]
-            roots[name] = tuple(sorted(here[node] for node in inside[package.node]))
+            beside = own[package.node] if other.plan.target.arch in crossed else ()
+            roots[name] = tuple(sorted({*beside, *(here[node] for node in inside[package.node])}))
         nodes.append(here)
         makings.append(making)
     return Joint(tuple(packages), specs, roots, tuple(nodes), tuple(makings))

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from elpack.builders import BuildJob, Built, Repository
 from elpack.config.builds import Builds
-from elpack.errors import BuildError, Problem
+from elpack.errors import BuildError, ForeignArchError, Problem
 from elpack.plan.keys import package_key, urgency
 from elpack.run import stop_logged
 from elpack.steps.results import Result
 from elpack.tools.createrepo import create_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from elpack.builders import Builder
     from elpack.model import Target
@@ -124,9 +124,13 @@ class Build:
     _done: dict[NodeId, Result] = field(default_factory=dict)
     _failed: dict[NodeId, tuple[Problem, ...]] = field(default_factory=dict)
     _alone: set[NodeId] = field(default_factory=set)
+    _kinds: set[type[BuildError | ForeignArchError]] = field(default_factory=set)
 
     def run(self) -> dict[NodeId, Result]:
-        """Build all packages. Raises `BuildError` with every failure; what was finished stays in the store."""
+        """Build all packages; what was finished stays in the store.
+
+        Raises `BuildError` with every failure, `ForeignArchError` where none of them is the packages' own.
+        """
         with self.store:
             # the store's lock is ours, so this is what a killed run left
             shutil.rmtree(self.work, ignore_errors=True)
@@ -162,7 +166,8 @@ class Build:
                 self._end(running)
                 raise
         if self._failed or waiting:
-            raise BuildError(*self._problems(waiting))
+            kind = ForeignArchError if self._kinds == {ForeignArchError} else BuildError
+            raise kind(*self._problems(waiting))
 
     def _end(self, running: Iterable[Future[_Outcome]]) -> None:
         """End what runs. What it finished meanwhile is kept."""
@@ -191,9 +196,17 @@ class Build:
                 queue += self.roots[node]
         return not seen.isdisjoint(self._failed)
 
+    def arch_of(self, package: Package) -> str:
+        """Return the architecture on whose side a package is built."""
+        return self.sides[package.node].target.arch
+
     def done(self) -> Mapping[NodeId, Result]:
         """Return what is finished by now; another thread may ask while the run goes on."""
         return dict(self._done)
+
+    def has_failed(self, nodes: Collection[NodeId]) -> bool:
+        """Tell whether one of these failed by now, and nothing of them is begun any more."""
+        return not self.keep_going and not self._failed.keys().isdisjoint(nodes)
 
     def predict(self) -> frozenset[NodeId]:
         """Return which packages the store has already, as far as their keys are known without building.
@@ -270,7 +283,8 @@ class Build:
 
         try:
             builder.build(jobs, out, keep)
-        except BuildError as error:
+        except (BuildError, ForeignArchError) as error:
+            self._kinds.add(type(error))
             done = {result.node for result in kept}
             return _Outcome(tuple(kept), tuple(item for item in batch if item.node not in done), error.problems)
         return _Outcome(tuple(kept))
@@ -330,7 +344,7 @@ class Build:
             for result in outcome.results:
                 self._done[result.node] = result
                 self.watcher.finished(by_node[result.node], result.seconds, cached=False)
-            if not outcome.left:
+            if not outcome.left or self.stopping.is_set():
                 continue
             suspect = outcome.left[0]
             if len(batch) == 1:

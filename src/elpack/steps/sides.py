@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from elpack.builders.bwrap import BwrapBuilder
 from elpack.builders.choose import choose_builder
 from elpack.builders.emulation import MACHINE, emulation
 from elpack.builders.ways import choose_way
+from elpack.builders.worker import WorkerBuilder
+from elpack.cross.toolchain import toolchain
 from elpack.errors import ForeignArchError
+from elpack.model import Way
 from elpack.plan.joint import Making, Planned, join, makings_of
 from elpack.steps.build import Build, Side
+from elpack.steps.cross_toolchain import cross_repositories
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from elpack.builders import Builder, Repository
+    from elpack.builders.cross import CrossBuilder
     from elpack.builders.ways import ChosenWay
     from elpack.plan.model import NodeId
     from elpack.session import Session
@@ -114,7 +121,10 @@ def build_of(sessions: Sequence[Session], wanted: Mapping[str, Collection[NodeId
     others share with it is built only where its architecture is wanted.
     """
     first = sessions[0]
-    joint = join(_planned(first), [_planned(other) for other in sessions[1:]])
+    crossed = {one.target.arch for one in sessions[1:] if _is_crossed(one)}
+    joint = join(_planned(first), [_planned(other) for other in sessions[1:]], crossed)
+    if first.target.arch != MACHINE:
+        way_of(first)  # or say that nothing here builds for it
     sides = dict.fromkeys(joint.nodes[0].values(), _own_side(first, rank=0))
     for rank, (other, names, how) in enumerate(zip(sessions[1:], joint.nodes[1:], joint.makings, strict=True), 1):
         by_making = _other_sides(other, first, rank, set(how.values()))
@@ -144,29 +154,76 @@ def default_workers() -> int:
     return max(1, min(os.cpu_count() or 1, memory // _BUILD_MEMORY))
 
 
+def _is_crossed(session: Session) -> bool:
+    return (session.options.way or session.project.release.builds.way) is Way.CROSS
+
+
 def _planned(session: Session) -> Planned:
     return Planned(session.plan, session.specs)
 
 
 def _own_side(session: Session, rank: int) -> Side:
     """Return the side of a session whose packages are built in roots of its own target."""
-    builder = _builder(session)
-    logs = session.output / "logs" / "build"
-
-    def with_repositories(repositories: tuple[Repository, ...]) -> Builder:
-        return replace(builder, extra=repositories)  # type: ignore[type-var]
-
-    return Side(session.target, session.base.digest, with_repositories, logs, rank)
+    return _side(session, rank, _builder(session), session.base.digest)
 
 
 def _other_sides(session: Session, home: Session, rank: int, needed: Collection[Making]) -> dict[Making, Side]:
     """Return the sides of another architecture's packages: repackaging needs nothing but a root of this machine's."""
-    carried = replace(_own_side(home, rank), target=session.target, logs=session.output / "logs" / "build")
-    sides = {Making.REPACKAGED: carried}
+    sides = {Making.REPACKAGED: _side(session, rank, _builder(home), home.base.digest)}
     if Making.COMPILED in needed:
-        way_of(session)
-        sides[Making.COMPILED] = _own_side(session, rank)
+        sides[Making.COMPILED] = _compiled_side(session, home, rank)
     return sides
+
+
+def _compiled_side(session: Session, home: Session, rank: int) -> Side:
+    way = way_of(session).way
+    if way is Way.EMULATED:
+        return _own_side(session, rank)
+    if way is Way.NATIVE:
+        return _side(session, rank, _worker(session, home), session.base.digest)
+    cross = _cross(session, home)
+    # what the compiler is decides what it makes; emulation and a worker give the same bytes
+    digest = hashlib.sha256(f"{session.base.digest} {cross.digest()}".encode()).hexdigest()
+    return _side(session, rank, cross, digest)
+
+
+def _side(session: Session, rank: int, builder: Builder, base: str) -> Side:
+    def with_repositories(repositories: tuple[Repository, ...]) -> Builder:
+        if builder.name == "cross":  # dnf takes of them what is of a root's architecture
+            return replace(builder, extra=repositories, home_extra=repositories)
+        return replace(builder, extra=repositories)  # type: ignore[type-var]
+
+    return Side(session.target, base, with_repositories, session.output / "logs" / "build", rank)
+
+
+def _worker(session: Session, home: Session) -> WorkerBuilder:
+    arch, own = session.target.arch, _builder(home)
+    return WorkerBuilder(
+        target=session.target,
+        base=session.base.digest,
+        command=session.project.release.builds.workers[arch],
+        work=session.workspace.work / "worker",
+        home=own if isinstance(own, BwrapBuilder) else None,
+        runner=session.runner,
+    )
+
+
+def _cross(session: Session, home: Session) -> CrossBuilder:
+    from elpack.builders.cross import CrossBuilder
+
+    chain = toolchain(session.target.name, session.target.arch, home.target.arch)
+    work = session.workspace.work
+    return CrossBuilder(
+        target=session.target,
+        home=home.target,
+        repositories=session.base.repositories,
+        home_repositories=home.base.repositories,
+        compilers=cross_repositories(chain, home.target, work / "standin", session.runner),
+        toolchain=chain,
+        work=work / "cross",
+        runner=session.runner,
+        preload=session.options.preload,
+    )
 
 
 def _builder(session: Session) -> Builder:

@@ -58,7 +58,7 @@ class Together:
 
     def __enter__(self) -> Self:
         build = self.sided.build
-        build.watcher = _Notes(self._tell, lambda package: build.sides[package.node].target.arch)
+        build.watcher = _Notes(self._tell, build.arch_of)
         self._thread = threading.Thread(target=self._run, name="builds")
         self._thread.start()
         return self
@@ -77,20 +77,23 @@ class Together:
 
         Raises `BuildError` when some of it is not.
         """
-        names = self.sided.names[arch]
+        build, mine = self.sided.build, frozenset(self.sided.names[arch].values())
         while True:
             with self._changed:
-                ended = self._ended or self._changed.wait_for(lambda: bool(self._told) or self._ended, _PAUSE)
-                mine = [told for told in self._told if told[0] in {arch, ""}]
-                for told in mine:
-                    self._told.remove(told)
-            for _, say in mine:
+                self._changed.wait_for(lambda: bool(self._told) or self._ended, _PAUSE)
+                ended, told = self._ended, [one for one in self._told if one[0] in {arch, ""}]
+                for one in told:
+                    self._told.remove(one)
+            for _, say in told:
                 say(watcher)
-            done = self.sided.build.done()
-            if done.keys() >= set(names.values()):
+            done = build.done()
+            if done.keys() >= mine:
                 return self.sided.results(arch, done)
-            if ended and self._ended and self._error:
+            if ended and self._error:
                 raise self._error
+            if build.has_failed(mine):
+                build.stopping.set()
+                build.stop()
 
     def _run(self) -> None:
         try:
