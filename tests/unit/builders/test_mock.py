@@ -79,6 +79,27 @@ def test_srpm_and_rpms_come_from_one_call_in_a_clean_root(
     assert list(exchange.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("machine", "arch", "emulated", "target"),
+    [("x86_64", "", "", ""), ("aarch64", "", "x86_64", ""), ("x86_64", "aarch64", "", "aarch64")],
+)
+def test_another_architecture_is_emulated_or_only_written_down(  # noqa: PLR0917 - one column each
+    builder: MockBuilder,
+    player: Player,
+    make_job: Callable[..., BuildJob],
+    tmp_path: Path,
+    machine: str,
+    arch: str,
+    emulated: str,
+    target: str,
+) -> None:
+    replace(builder, machine=machine).build((replace(make_job("one"), arch=arch),), tmp_path / "out")
+    build, clean = player.commands
+    for name, value in (("--forcearch", emulated), ("--arch", target)):
+        assert (option(build, name) if name in build.argv else "") == value
+    assert ("--forcearch" in clean.argv) is bool(emulated)
+
+
 def test_builds_at_the_same_time_have_roots_of_their_own(
     builder: MockBuilder, player: Player, make_job: Callable[..., BuildJob], tmp_path: Path
 ) -> None:

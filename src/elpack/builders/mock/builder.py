@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from elpack.builders import Built, Finished, unheard
 from elpack.builders.disk import is_full
+from elpack.builders.emulation import MACHINE, is_emulated
 from elpack.builders.limits import met
 from elpack.builders.logs import relevant
 from elpack.builders.mock.config import STANDIN, configuration
@@ -43,7 +44,8 @@ class MockBuilder:
 
     distribution: whose packages fill the root, see `mock.config.DISTRIBUTIONS`. user: as whom mock builds when
     elpack runs as root, which mock refuses to; None when an ordinary user runs elpack. work holds locks only:
-    mock keeps its roots and caches where the host's administrator told it to.
+    mock keeps its roots and caches where the host's administrator told it to. machine: this host's architecture; for
+    a target of another one mock wants an emulator, which the kernel starts.
     """
 
     target: Target
@@ -54,6 +56,7 @@ class MockBuilder:
     distribution: str = ""
     user: int | None = None
     program: str = "mock"
+    machine: str = MACHINE
 
     @property
     def name(self) -> str:
@@ -114,7 +117,9 @@ class MockBuilder:
     def _command(self, session: _Session, arguments: tuple[str, ...], log: Path) -> Command:
         # mock drops to the user who called sudo; the plain environment holds no trace of who that was
         environment = {} if self.user is None else {"SUDO_UID": str(self.user)}
-        argv = (self.program, "-r", str(session.folder / _CONFIG), "--uniqueext", str(session.slot), *arguments)
+        config = str(session.folder / _CONFIG)
+        emulated = ("--forcearch", self.target.arch) if is_emulated(self.target.arch, self.machine) else ()
+        argv = (self.program, "-r", config, "--uniqueext", str(session.slot), *emulated, *arguments)
         return Command(argv, env={**CLEAN_ENV, **environment}, log=log)
 
     def _build_one(self, job: BuildJob, session: _Session, out: Path, *, first: bool) -> Built:
@@ -128,6 +133,8 @@ class MockBuilder:
         arguments = (
             *("--rebuild", "--spec", str(spec), "--sources", str(sources), "--resultdir", str(result)),
             *("--rpmbuild_timeout", str(job.limits.time)),
+            # what rpmbuild gets as --target; the root stays as it is
+            *(("--arch", job.arch) if job.arch else ()),
         )
         # with both a spec and sources, --rebuild runs --buildsrpm first, in the same root
         completed = self.runner(self._command(session, (*keep, *arguments), folder / "mock.log"))
