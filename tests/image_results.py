@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.contract.images.layouts import make_archive
 
 from elpack.config import parse_release
-from elpack.images.model import Flavour
+from elpack.images.model import FLAVOURS
 from elpack.listed import Content, Listed, Manifest
 from elpack.manifest import digest_of, write_json
 from elpack.model import Layout
@@ -32,7 +32,7 @@ def results(
     folder = dist / "el9" / arch
     (folder / "images").mkdir(parents=True)
     files = []
-    for flavour in Flavour:
+    for flavour in FLAVOURS:
         stem = f"images/crossbar-26.10.1-1.el9-{flavour}"
         make_archive(folder / f"{stem}.oci.tar", arch=_NAMES[arch], layers=(f"{flavour} {arch}".encode(), b"more"))
         (folder / f"{stem}.cdx.json").write_text('{"bomFormat": "CycloneDX"}')

@@ -9,7 +9,7 @@ import pytest
 from elpack.config import parse_release
 from elpack.config.images import image_repository, read_images
 from elpack.errors import ConfigError
-from elpack.images.model import Flavour, Images, Mode
+from elpack.images.model import FLAVOURS, Flavour, Images, Mode
 from elpack.images.smoke import ImageSmoke
 from elpack.service import Service
 from elpack.tables import parse_toml
@@ -28,7 +28,7 @@ def test_what_is_not_said_is_the_services() -> None:
     images, problems = read("", SERVICE)
     assert problems == []
     assert (images.stop_signal, images.start_timeout, images.stop_timeout) == ("SIGINT", 180, 45)
-    assert (images.flavours, images.mode, images.user, images.data) == (tuple(Flavour), Mode.HOST, 1000, "/data")
+    assert (images.flavours, images.mode, images.user, images.data) == (FLAVOURS, Mode.HOST, 1000, "/data")
 
 
 def test_every_key_is_read() -> None:

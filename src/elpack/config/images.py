@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from elpack.config.values import absolute_path, asset_place, each, matching, one_of, positive, relative_path
-from elpack.images.model import Flavour, Images, Mode
+from elpack.images.model import BuildVariable, Flavour, Images, Mode, Pypy
 from elpack.images.smoke import ImageSmoke
+from elpack.naming import dist_name
 from elpack.service import KILL_SIGNALS
 from elpack.targets import known_targets
 
@@ -57,6 +58,7 @@ def read_images(table: Table, service: Service | None) -> Images:
         key=table.parsed("key", matching(_KEY, "the path of a file"), "") or "" if table.has("key") else "",
         mounts=_mounts(table.table("mounts")),
         smoke=_smoke(table.table("smoke")),
+        pypy=_pypy(table.table("pypy")),
     )
     table.done()
     return images
@@ -131,7 +133,7 @@ def _environment(table: Table) -> Mapping[str, str]:
 def _bases(table: Table) -> Mapping[str, str]:
     found = {}
     for target in table.values:
-        if target not in known_targets():
+        if target.removesuffix("-pypy") not in known_targets():
             table.problem(target, "unknown target", fix=f"known targets: {', '.join(known_targets())}")
         elif name := table.parsed(target, matching(_BASE, "a base's name: small letters, digits, dots, dashes")):
             found[target] = name
@@ -159,3 +161,21 @@ def _smoke(table: Table) -> ImageSmoke:
     )
     table.done()
     return smoke
+
+
+def _pypy(table: Table) -> Pypy:
+    texts = table.table("expect")
+    pypy = Pypy({name: texts.strings(name) for name in texts.values}, tuple(map(_variable, table.tables("build-env"))))
+    table.done()
+    return pypy
+
+
+def _variable(table: Table) -> BuildVariable:
+    name, value, reason = table.get("name", str), table.get("value", str), table.get("reason", str)
+    if not _VARIABLE.match(name) or not value.isprintable():
+        table.problem("name", "an environment holds names of letters, digits and _, and text of one line")
+    if not reason.strip() or not reason.isprintable():
+        table.problem("reason", "expected one line that says what it is for")
+    found = BuildVariable(table.parsed("dist", dist_name) or dist_name("unknown"), name, value, reason)
+    table.done()
+    return found

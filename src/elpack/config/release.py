@@ -236,8 +236,8 @@ def _check_subject(root: Table, release: Release) -> None:
     if release.smoke.service and release.service is None and not root.has("service"):
         root.problem("smoke.service", "the release has no [service] to try them with", fix="leave it out")
     if release.images is not None and not root.problems:
-        for key, what in release.images.smoke.mistakes(release.smoke):
-            root.problem(f"images.smoke.{key}", what)
+        for key, what in release.images.mistakes(release.smoke):
+            root.problem(f"images.{key}", what)
         _check_volume(root, release, PurePosixPath(release.images.data))
     _check_known(root, "wheels.packages", release.wheels.packages if release.wheels else (), own)
     if release.system is not None:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from elpack.errors import ImageError, Problem
+from elpack.images.annotations import platform_of
 from elpack.tables import parse_toml
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ class BaseDefinition:
     reference: ``host/path:tag`` of what is pulled unless the lock names another; of a `standin`, which is made here of
     the stand-in's packages, its name in the engine. made_from: what a Containerfile below containers/bases/ starts
     from, where somebody has to build it first; `reference` is an example then. python: path of its interpreter;
-    version: that interpreter's minor version. glibc: the newest symbols that it has. packages: what is installed in it.
-    targets: those whose base it is unless the release says otherwise.
+    version: that interpreter's minor version; pypy: the version of PyPy, where it is one. glibc: the newest symbols
+    that it has. packages: what is installed in it, of the stand-in's, or of that release of Debian. targets: those
+    whose base it is unless the release says otherwise.
     """
 
     name: str
@@ -52,6 +54,8 @@ class BaseDefinition:
     targets: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     standin: bool = False
+    pypy: str = ""
+    debian: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +88,19 @@ def definition(name: str) -> BaseDefinition:
     return BaseDefinition(name=name, glibc=(int(major), int(minor)), **rest)
 
 
+def engine_name(base: BaseDefinition, arch: str) -> str:
+    """Return what a stand-in's base is called in the engine: one name for one architecture, or engines mix them up."""
+    return f"{base.reference}-{platform_of(arch).rpartition('/')[2]}"
+
+
 def base_for(target: Target, bases: Mapping[str, str]) -> BaseDefinition:
     """Return the base of a target: what the release names ([images.bases]), else the default of that target.
 
-    Raises `ImageError` with all that is wrong: unknown name, another Python, an architecture that it does not have, an
-    older glibc than the target's.
+    bases: a base's name by target, by ``<target>-pypy`` where the target has PyPy. Raises `ImageError` with all that is
+    wrong: unknown name, another Python, an architecture that it does not have, an older glibc than the target's.
     """
-    where = f"[images.bases] {target.name}"
-    defaults = (name for name in known_bases() if target.name in definition(name).targets)
-    name = bases.get(target.name) or next(defaults, "")
+    where = f"[images.bases] {_key(target)}"
+    name = base_name(target, bases)
     if name not in known_bases():
         what = f"no base image is called {name}" if name else f"there is no base image for {target.name}"
         raise ImageError(Problem(what, where, fix=f"one of: {', '.join(known_bases())}"))
@@ -103,9 +111,30 @@ def base_for(target: Target, bases: Mapping[str, str]) -> BaseDefinition:
     return found
 
 
+def base_name(target: Target, bases: Mapping[str, str]) -> str:
+    """Return the name of a target's base, as the release has it or by default; empty where there is none."""
+    known = ((name, definition(name)) for name in known_bases())
+    defaults = (name for name, one in known if target.name in one.targets and bool(one.pypy) is bool(target.pypy))
+    return bases.get(_key(target)) or next(defaults, "")
+
+
+def _key(target: Target) -> str:
+    return f"{target.name}-pypy" if target.pypy else target.name
+
+
 def _misfits(base: BaseDefinition, target: Target) -> list[tuple[str, str]]:
     wanted = ".".join(map(str, target.glibc))
     checks = (
+        (
+            not target.pypy or base.pypy == target.pypy,
+            f"{base.name} has {_python(base)}, not PyPy {target.pypy}",
+            "compiled modules are for one version of PyPy",
+        ),
+        (
+            bool(target.pypy) or not base.pypy,
+            f"{base.name} has {_python(base)}, not CPython {target.python}",
+            "compiled modules are for one implementation of Python; flavour pypy starts from it",
+        ),
         (
             base.version == target.python,
             f"{base.name} has Python {base.version}, not {target.python}",
@@ -128,6 +157,10 @@ def _misfits(base: BaseDefinition, target: Target) -> list[tuple[str, str]]:
         ),
     )
     return [(what, why) for fine, what, why in checks if not fine]
+
+
+def _python(base: BaseDefinition) -> str:
+    return f"PyPy {base.pypy}" if base.pypy else f"CPython {base.version}"
 
 
 def _fix(target: Target) -> str:

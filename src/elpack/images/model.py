@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from elpack.images.smoke import ImageSmoke
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from packaging.utils import NormalizedName
+
     from elpack.model import Sha256
+    from elpack.smoke import Smoke
 
 
 class Flavour(StrEnum):
@@ -22,6 +25,12 @@ class Flavour(StrEnum):
     """uv unpacked what the application's own lock froze, upon a base image that has Python."""
     RPM = "rpm"
     """dnf installed the signed RPMs into an empty root."""
+    PYPY = "pypy"
+    """As `UV`, upon a base image with PyPy: what the lock selects there, and compiles for it."""
+
+
+FLAVOURS = (Flavour.UV, Flavour.RPM)
+"""The flavours of a release that names none."""
 
 
 class Mode(StrEnum):
@@ -31,6 +40,31 @@ class Mode(StrEnum):
     """Beside the engine: the Containerfile only copies, so that no other architecture need be emulated."""
     CONTAINER = "container"
     """In the first stage of the Containerfile."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildVariable:
+    """An environment variable of the build of one dist, and what it is for."""
+
+    dist: NormalizedName
+    name: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pypy:
+    """What is otherwise with flavour `pypy`.
+
+    expect: what steps of the smoke test say there, by their names. build_env: of what is compiled for it.
+    """
+
+    expect: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    build_env: tuple[BuildVariable, ...] = ()
+
+    def environment(self, dist: NormalizedName) -> dict[str, str]:
+        """Return the variables of one dist's build."""
+        return {one.name: one.value for one in self.build_env if one.dist == dist}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +81,7 @@ class Images:
     """
 
     repository: str = ""
-    flavours: tuple[Flavour, ...] = (Flavour.UV, Flavour.RPM)
+    flavours: tuple[Flavour, ...] = FLAVOURS
     mode: Mode = Mode.HOST
     command: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
@@ -63,6 +97,14 @@ class Images:
     key: str = ""
     mounts: Mapping[str, str] = field(default_factory=dict)
     smoke: ImageSmoke = field(default_factory=ImageSmoke)
+    pypy: Pypy = field(default_factory=Pypy)
+
+    def mistakes(self, smoke: Smoke) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit the release's own smoke test: the key and a sentence."""
+        for key, what in self.smoke.mistakes(smoke):
+            yield f"smoke.{key}", what
+        for name in sorted(self.pypy.expect.keys() - {*self.smoke.steps, *self.smoke.outside}):
+            yield f"pypy.expect.{name}", "images.smoke takes no step of this name"
 
 
 @dataclass(frozen=True, slots=True)

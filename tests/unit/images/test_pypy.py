@@ -1,0 +1,139 @@
+"""Flavour pypy as values: its target and base, what a lock must have for it, and what the release file says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+from tests.unit.plans import RELEASE
+
+from elpack.config import parse_release
+from elpack.errors import ConfigError, ImageError
+from elpack.images.bases import base_for
+from elpack.images.pypy import cannot_be_had, pypy_target
+from elpack.images.smoke import SLOWER, on_pypy
+from elpack.model import CoreMetadata, RemoteFile, SdistFacts, SelectedDist, Sha256
+from elpack.naming import dist_name
+from elpack.plan.policy import choose_file, target_tags
+from elpack.smoke import Smoke, SmokeStep
+from elpack.targets import TargetChoice, resolve_target
+
+if TYPE_CHECKING:
+    from elpack.model import Target
+
+STEPS = """\
+[images]
+[images.smoke]
+steps = ["version"]
+[[smoke.step]]
+name = "version"
+run = ["app", "version"]
+"""
+
+
+def _target(name: str = "el9", python: str = "3.12") -> Target:
+    return resolve_target(TargetChoice(name, python, ("x86_64",)), "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("name", "python", "base"), [("el9", "3.12", "pypy-slim"), ("el9-standin", "3.11", "pypy-standin")]
+)
+def test_each_target_has_a_base_with_pypy(name: str, python: str, base: str) -> None:
+    found = pypy_target(_target(name, python), {})
+    assert (found.pypy, found.python, found.glibc, found.name) == ("7.3", "3.11", (2, 34), name)
+    assert found.interpreter == "/usr/bin/pypy3.11"
+    assert base_for(found, {}).name == base
+
+
+def test_cpythons_base_is_as_before() -> None:
+    assert base_for(_target(), {}).name == "ubi9-minimal"
+    assert base_for(_target("el9-standin", "3.11"), {}).name == "el9-standin"
+
+
+@pytest.mark.parametrize(
+    ("bases", "said"),
+    [
+        ({"el9-pypy": "python-slim"}, r"\[images.bases\] el9-pypy: python-slim has CPython 3.12, not PyPy 7.3"),
+        ({"el9-pypy": "pypy-standin"}, "pypy-standin is a stand-in, and el9 is none"),
+        ({"el9-pypy": "nobody"}, "no base image is called nobody"),
+    ],
+)
+def test_a_base_that_does_not_fit_is_refused(bases: dict[str, str], said: str) -> None:
+    with pytest.raises(ImageError, match=said):
+        pypy_target(_target(), bases)
+
+
+def test_a_base_with_pypy_is_none_of_cpythons() -> None:
+    with pytest.raises(ImageError, match=r"pypy-slim has PyPy 7\.3, not CPython 3\.12"):
+        base_for(_target(), {"el9": "pypy-slim"})
+
+
+def _needs(*requires: str, wheels: tuple[str, ...] = ()) -> list[str]:
+    target = replace(_target(), pypy="7.3", python="3.11")
+    files = tuple(RemoteFile(name, f"https://files.invalid/{name}", Sha256("0" * 64)) for name in wheels)
+    sdist = RemoteFile("fast-1.0.tar.gz", "https://files.invalid/fast-1.0.tar.gz", Sha256("1" * 64))
+    name = dist_name("fast")
+    dist = SelectedDist(name, Version("1.0"), frozenset(), (), sdist, files, 7)
+    facts = SdistFacts(
+        "fast-1.0.tar.gz", sdist.sha256, "fast-1.0", CoreMetadata("fast", "1.0"), requires, "", (), (), "", (), (), (),
+        has_uv_lock=False,
+    )  # fmt: skip
+    choice = choose_file(dist, target, target_tags(target))
+    return [str(one) for one in cannot_be_had({name: dist}, {name: choice}, {sdist.sha256: facts}, target)]
+
+
+@pytest.mark.parametrize("requirement", ["maturin>=1,<2", "setuptools-rust", "Setuptools_Rust==1"])
+def test_rust_without_a_wheel_is_told_with_the_wheels_that_there_are(requirement: str) -> None:
+    newer = "fast-1.0-pp311-pypy311_pp80-manylinux_2_17_x86_64.whl"
+    (said,) = _needs("setuptools", requirement, wheels=(newer, "fast-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"))
+    assert said.startswith("uv.lock:7: fast 1.0 cannot be had for el9 / PyPy 3.11 / x86_64: ")
+    assert "compiles Rust" in said
+    assert said.splitlines()[1] == f"  why: wheels for PyPy in the lock: {newer}"
+
+
+def test_what_compiles_and_what_has_a_wheel_can_be_had() -> None:
+    assert _needs("setuptools", "cffi", "maturin-like") == []
+    assert _needs("maturin", wheels=("fast-1.0-pp311-pypy311_pp73-manylinux_2_17_x86_64.whl",)) == []
+
+
+def test_what_the_release_file_says_of_pypy() -> None:
+    text = f"""{RELEASE}{STEPS}
+[images.pypy.expect]
+version = ["PyPy"]
+[[images.pypy.build-env]]
+dist = "PyNaCl"
+name = "SODIUM_INSTALL"
+value = "bundled"
+reason = "the image has no libsodium"
+"""
+    images = parse_release(text).images
+    assert images is not None
+    assert images.pypy.expect == {"version": ("PyPy",)}
+    assert images.pypy.environment(dist_name("pynacl")) == {"SODIUM_INSTALL": "bundled"}
+    assert images.pypy.environment(dist_name("cffi")) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('[images.pypy.expect]\nversoin = ["PyPy"]', "images.pypy.expect.versoin: images.smoke takes no step"),
+        ('[[images.pypy.build-env]]\ndist = "a"\nname = "A-B"\nvalue = ""\nreason = "x"', r"build-env\[0\].name"),
+        ('[[images.pypy.build-env]]\ndist = "a"\nname = "A"\nvalue = ""\nreason = " "', r"build-env\[0\].reason"),
+        ('[[images.pypy.build-env]]\ndist = "-"\nname = "A"\nvalue = ""\nreason = "x"', r"build-env\[0\].dist"),
+        ('[images.bases]\nel8-pypy = "pypy-slim"', "el8-pypy"),
+    ],
+)
+def test_mistakes_are_told_at_their_keys(lines: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_release(f"{RELEASE}{STEPS}{lines}\n")
+
+
+def test_the_smoke_test_has_time_enough_and_its_own_words() -> None:
+    smoke = Smoke(
+        (SmokeStep("version", run=("app",), expect=("CPython",)), SmokeStep("client", run=("app",), timeout=9))
+    )
+    version, client = on_pypy(smoke, {"version": ("PyPy",)}).steps
+    assert version.expect == ("PyPy",)
+    assert (client.expect, client.timeout) == ((), 9 * SLOWER)
