@@ -12,6 +12,7 @@ from tests.unit.workshop import Notes, Workshop
 
 from elpack.errors import BuildError, ForeignArchError, Problem
 from elpack.plan.joint import Joint, Making, Planned, join, makings_of
+from elpack.plan.keys import root_nodes
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.render import render_all
@@ -135,7 +136,11 @@ def gate() -> Iterator[threading.Event]:
 def test_the_machine_s_own_results_are_there_while_the_others_are_still_built(
     both: Both, gate: threading.Event
 ) -> None:
-    both.other.hook = lambda _: gate.wait(30) and None
+
+    def wait(_: BuildJob) -> None:
+        assert gate.wait(30)
+
+    both.other.hook = wait
     with Together(both.sided()) as together:
         notes = Notes()
         own = together.finish(HOME, notes)
@@ -152,8 +157,27 @@ def test_the_machine_s_own_results_are_there_while_the_others_are_still_built(
 
 def test_jobs_say_what_they_are_for(both: Both) -> None:
     both.sided().build.run()
-    assert {job.arch for job in both.home.jobs.values()} == {HOME}
+    compiled = planned(HOME).plan.by_node()[node("stack/own")].nvr
+    assert both.home.jobs[compiled].arch == HOME
     assert {job.arch for job in both.other.jobs.values()} == {OTHER}
+
+
+def test_what_is_noarch_is_built_for_one_architecture_whatever_the_side(tmp_path: Path) -> None:
+    """The RPM's lead holds it."""
+    other, workshop = planned(OTHER), Workshop()
+    alone = Both(tmp_path, workshop, workshop).sided()
+    side = alone.build.sides[node("stack/own", OTHER)]
+    build = replace(
+        alone.build,
+        packages=other.plan.packages,
+        roots=root_nodes(other.plan),
+        specs=other.specs,
+        sides={package.node: side for package in other.plan.packages},
+    )
+    build.run()
+    arches = {package.node: workshop.jobs[package.nvr].arch for package in other.plan.packages}
+    assert arches[node("stack/lib")] == HOME
+    assert arches[node("stack/own")] == arches[node("stack/fast")] == OTHER
 
 
 def test_a_failure_of_another_architecture_keeps_nobody_from_the_machine_s_own(both: Both) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from elpack.builders import BuildJob, Built, Repository
 from elpack.config.builds import Builds
 from elpack.errors import BuildError, ForeignArchError, Problem
+from elpack.model import ARCHES
 from elpack.plan.keys import package_key, urgency
 from elpack.run import stop_logged
 from elpack.steps.results import Result
@@ -201,7 +202,7 @@ class Build:
         return self.sides[package.node].target.arch
 
     def done(self) -> Mapping[NodeId, Result]:
-        """Return what is finished by now; another thread may ask while the run goes on."""
+        """Return what is finished by now, and told; another thread may ask while the run goes on."""
         return dict(self._done)
 
     def has_failed(self, nodes: Collection[NodeId]) -> bool:
@@ -231,8 +232,8 @@ class Build:
                     continue
                 entry = look(self._key(package))
                 if entry is not None:
-                    self._done[package.node] = Result(package.node, entry, cached=True)
                     self.watcher.finished(package, 0.0, cached=True)
+                    self._done[package.node] = Result(package.node, entry, cached=True)
                     waiting.remove(package)
                     found = True
         return waiting
@@ -327,7 +328,8 @@ class Build:
             dist=str(package.dist),
             limits=self.limits.of(package.dist),
             foreign=package.template not in _OWN_CODE,
-            arch=side.target.arch,
+            # rpm writes the number of --target's architecture into the lead, of noarch packages as well
+            arch=ARCHES[0] if package.noarch else side.target.arch,
         )
 
     def _collect(self, running: dict[Future[_Outcome], list[Package]]) -> list[Package]:
@@ -342,8 +344,8 @@ class Build:
             batch, outcome = running.pop(future), future.result()
             by_node = {package.node: package for package in batch}
             for result in outcome.results:
-                self._done[result.node] = result
                 self.watcher.finished(by_node[result.node], result.seconds, cached=False)
+                self._done[result.node] = result
             if not outcome.left or self.stopping.is_set():
                 continue
             suspect = outcome.left[0]

@@ -190,7 +190,7 @@ def _compiled_side(session: Session, home: Session, rank: int) -> Side:
 def _side(session: Session, rank: int, builder: Builder, base: str) -> Side:
     def with_repositories(repositories: tuple[Repository, ...]) -> Builder:
         if builder.name == "cross":  # dnf takes of them what is of a root's architecture
-            return replace(builder, extra=repositories, home_extra=repositories)
+            return replace(builder, extra=repositories, home_extra=repositories)  # type: ignore[type-var]
         return replace(builder, extra=repositories)  # type: ignore[type-var]
 
     return Side(session.target, base, with_repositories, session.output / "logs" / "build", rank)

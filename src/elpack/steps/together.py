@@ -81,12 +81,12 @@ class Together:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._told) or self._ended, _PAUSE)
+                done = build.done()
                 ended, told = self._ended, [one for one in self._told if one[0] in {arch, ""}]
                 for one in told:
                     self._told.remove(one)
             for _, say in told:
                 say(watcher)
-            done = build.done()
             if done.keys() >= mine:
                 return self.sided.results(arch, done)
             if ended and self._error:
