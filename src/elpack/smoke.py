@@ -110,18 +110,27 @@ class Smoke:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Concrete steps for one installed set; nothing is left to replace or to decide."""
+    """Concrete steps for one installed set; nothing is left to replace or to decide.
+
+    grace: how long processes may take to be gone after a step has ended them, in seconds.
+    """
 
     steps: tuple[SmokeStep, ...]
+    grace: int = 3
 
     @property
     def seconds(self) -> int:
         """The longest time that it can take."""
         return sum(step.timeout for step in self.steps)
 
+    def slower(self, factor: int) -> Session:
+        """Return the session with so much more time for everything, such as where its root is emulated."""
+        steps = tuple(dataclasses.replace(step, timeout=step.timeout * factor) for step in self.steps)
+        return Session(steps, self.grace * factor)
+
     def as_json(self) -> dict[str, Any]:
         """Return what the driver inside the root reads."""
-        return {"home": HOME, "steps": [dataclasses.asdict(step) for step in self.steps]}
+        return {"home": HOME, "grace": self.grace, "steps": [dataclasses.asdict(step) for step in self.steps]}
 
 
 def smoke_of(release: Release, plan: Plan) -> Smoke:

@@ -127,6 +127,14 @@ class Recorder:
         return Completed(command, 1, "", "", 3.0, self.ended)
 
 
+def test_an_emulated_root_gets_more_time_for_everything() -> None:
+    session = Session((SmokeStep("start", run=("true",), timeout=20), SmokeStep("ask", run=("true",))))
+    slower = session.slower(15)
+    assert [step.timeout for step in slower.steps] == [300, 900]
+    assert (slower.seconds, slower.as_json()["grace"]) == (1200, 45)
+    assert session.as_json()["grace"] == 3
+
+
 def attempt(runner: Recorder, folder: Path, *, steps: int = 2) -> Any:
     session = Session(tuple(SmokeStep(f"s{number}", run=("true",)) for number in range(steps)))
     return smoke_root(

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Step = dict[str, Any]
 
 ORDINARY_ID = 1000
-GRACE = 3.0
 TAIL = 20
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CREDENTIALS = struct.Struct("3i")
@@ -92,9 +91,10 @@ class Notifications:
 class Driver:
     """Takes steps one after the other and knows which of them still run."""
 
-    def __init__(self, folder: Path, home: str) -> None:
+    def __init__(self, folder: Path, home: str, grace: float) -> None:
         self.folder = folder
         self.home = home
+        self.grace = grace
         self.running: dict[str, Background] = {}
         self.broken: set[str] = set()
 
@@ -182,7 +182,7 @@ class Driver:
             return
         background = self.running.pop(step["ends"])
         try:
-            code = background.process.wait(max(GRACE, deadline - time.monotonic()))
+            code = background.process.wait(max(self.grace, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             kill(background.process)
             raise StepError(f"{step['ends']!r} still runs; {self.tails(background.log)}") from None
@@ -220,7 +220,7 @@ class Driver:
 
     def wait_for_leftovers(self) -> dict[int, str]:
         """Return, by pid, processes that no running background step accounts for; they are killed."""
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + self.grace
         while (left := self.leftovers()) and time.monotonic() < deadline:
             time.sleep(0.1)
         for pid in left:
@@ -279,7 +279,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 def main(folder: Path) -> int:
     """Take all steps, write the report after each; return 1 when one failed."""
     session = json.loads((folder / "session.json").read_text())
-    driver = Driver(folder, session["home"])
+    driver = Driver(folder, session["home"], session["grace"])
     report = []
     for number, step in enumerate(session["steps"], 1):
         report.append(driver.take(number, step))

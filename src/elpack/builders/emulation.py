@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elpack.errors import ForeignArchError, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -106,6 +108,15 @@ def _judged(arch: str, entry: _Entry, proc: Path) -> Emulation:
     return Emulation(arch, entry.interpreter)
 
 
+def need_emulation(arch: str, proc: Path = BINFMT, machine: str = MACHINE) -> None:
+    """Raise `ForeignArchError` when programs of an architecture do not run on this machine; say what helps."""
+    found = emulation(arch, proc, machine)
+    if not found.works:
+        what = f"{arch} programs do not run on this {machine} machine"
+        fix = f"{found.fix}\n{how_to_emulate(arch, proc)}\nor install and try it on a machine of that architecture"
+        raise ForeignArchError(Problem(what, why=found.obstacle, fix=fix))
+
+
 def how_to_emulate(arch: str, proc: Path = BINFMT) -> str:
     """Return what to type to have the emulator, distribution by distribution."""
     fedora = _FEDORA_NAMES.get(arch, arch)
@@ -113,7 +124,7 @@ def how_to_emulate(arch: str, proc: Path = BINFMT) -> str:
         f"on Debian: apt-get install qemu-user-static binfmt-support && update-binfmts --enable qemu-{arch}"
         f" (before that, if nothing is there: {_mount(proc)})\n"
         f"on Fedora: dnf install qemu-user-static-{fedora} && systemctl restart systemd-binfmt\n"
-        "on EL9: it has no qemu-user; take one of the other two ways"
+        "on EL9: it has no qemu-user"
     )
 
 

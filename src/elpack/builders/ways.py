@@ -73,7 +73,7 @@ def ways_out(arch: str, emulation: Emulation) -> str:
     if emulation.works:
         emulator = f'emulation, which works here, {slower}: [builds] way = "emulated"'
     else:
-        how = f"what is missing here: {emulation.obstacle}: {emulation.fix}\n{how_to_emulate(arch)}"
+        how = f"what is missing here: {emulation.obstacle}: {emulation.fix}\n{how_to_emulate(arch)}, so take 1 or 3"
         emulator = f"emulation, {slower}:\n     " + how.replace("\n", "\n     ")
     return (
         "one of these three:\n"

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elpack.builders.emulation import is_emulated, need_emulation, patience
 from elpack.builders.roots import Roots
 from elpack.errors import InstallError, Problem
 from elpack.manifest import effective
@@ -60,12 +61,17 @@ def installed_root(
 ) -> tuple[InstallReport, SmokeReport | None]:
     """Install, smoke-test, remove; return both reports. A repository with a gpgkey is checked as customers check it.
 
+    A root of another architecture is emulated, which `progress` says, and its smoke test is given more time.
+
     Raises `InstallError` when dnf refuses or removal leaves more than configuration and data, `SmokeError` when the
-    application does not work.
+    application does not work, `ForeignArchError` when nothing here runs that architecture's programs.
     """
     base = tuple(base)
     work = workspace.work / "roots"
     target = plan.target
+    need_emulation(target.arch)
+    if is_emulated(target.arch):
+        progress = _saying_emulated(progress)
     dnf = Dnf(base, target.arch, str(target.el), work / "dnf", InstallError, runner)
     roots = Roots(dnf, target.root, work, runner)
     ours = Dnf((*base, repository), target.arch, str(target.el), work / "dnf", InstallError, runner)
@@ -87,6 +93,10 @@ def installed_root(
     if bad:
         raise InstallError(Problem(f"dnf remove left behind: {', '.join(bad[:20])}", where=" ".join(names)))
     return report, smoke
+
+
+def _saying_emulated(progress: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda text: progress(f"{text} (emulated)")
 
 
 def must_be_ours(plan: Plan, done: Transaction) -> None:
@@ -129,6 +139,7 @@ def _smoke(  # noqa: PLR0917 - the caller's own values, once
         progress("no smoke test: elpack.toml has no step for it")
         return None
     session = make_session(smoke, release.service if plan.has_service() else None, plan.places(), plan.versions())
+    session = session.slower(patience(plan.target.arch))
     return smoke_root(
         root.path,
         session,

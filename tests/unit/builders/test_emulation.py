@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from elpack.builders.emulation import SLOWER, Emulation, emulation, patience
+from elpack.builders.emulation import SLOWER, Emulation, emulation, need_emulation, patience
 from elpack.builders.ways import choose_way
 from elpack.errors import ForeignArchError
 from elpack.model import Way
@@ -86,6 +86,18 @@ def test_the_machines_own_programs_need_no_emulator(tmp_path: Path) -> None:
     assert (patience("x86_64", "x86_64"), patience("aarch64", "x86_64")) == (1, SLOWER)
 
 
+def test_what_needs_an_emulator_says_how_to_get_it(tmp_path: Path) -> None:
+    need_emulation("aarch64", binfmt(tmp_path / "binfmt", entry()), "x86_64")
+    need_emulation("x86_64", tmp_path / "none", "x86_64")
+    with pytest.raises(ForeignArchError) as caught:
+        need_emulation("aarch64", tmp_path / "none", "x86_64")
+    (problem,) = caught.value.problems
+    assert problem.what == "aarch64 programs do not run on this x86_64 machine"
+    assert problem.why == f"{tmp_path / 'none'} is not mounted"
+    assert problem.fix.startswith(f"mount -t binfmt_misc binfmt_misc {tmp_path / 'none'}\non Debian: apt-get install")
+    assert "on a machine of that architecture" in problem.fix
+
+
 WORKS = Emulation("aarch64", QEMU)
 NOTHING = Emulation("aarch64", "", "no binfmt entry runs aarch64 programs", "install qemu-user-static")
 
@@ -134,7 +146,7 @@ def test_no_way_names_all_ways_out(
         "on Debian: apt-get install qemu-user-static binfmt-support && update-binfmts --enable qemu-aarch64",
         "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc",
         "on Fedora: dnf install qemu-user-static-aarch64 && systemctl restart systemd-binfmt",
-        "on EL9: it has no qemu-user",
+        "on EL9: it has no qemu-user, so take 1 or 3",
     )
     for way_out in (
         '[builds.workers] aarch64 = ["ssh", "HOST", "elpack", "worker"]',
