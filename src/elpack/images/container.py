@@ -30,7 +30,8 @@ class Container:
     name: unique on the host. entrypoint and command: the image's own where they are empty. ports: published on
     loopback, as what is free. volume: its name and its place. mounts: files and folders of the host by their place, all
     read-only. read_only: of the root; either way /tmp and the like are in memory. health: what tells that all is well;
-    start_period: seconds in which it need not. owner: by what it is found when its run was killed.
+    start_period: seconds in which it need not; health_timeout: seconds for one look. owner: by what it is found when
+    its run was killed.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Container:
     read_only: bool = True
     health: tuple[str, ...] = ()
     start_period: int = 0
+    health_timeout: int = HEALTH_TIMEOUT
     owner: tuple[str, str] = ("", "")
 
     def arguments(self) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class Container:
         return {
             "Test": ["CMD", *self.health],
             "Interval": 0,
-            "Timeout": HEALTH_TIMEOUT * _SECOND,
+            "Timeout": self.health_timeout * _SECOND,
             "StartPeriod": self.start_period * _SECOND,
             "Retries": HEALTH_RETRIES,
         }

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def tried_lines(report: ImageSmokeReport) -> str:
     """Return which image was tried, how it was reached, and where its logs are."""
     how = f"reached by the {report.network} network, " if report.network else ""
-    return f"{report.digest}\n{how}{report.seconds:.0f} s, logs in {report.logs}"
+    where = "emulated, " if report.emulated else ""
+    return f"{report.digest}\n{where}{how}{report.seconds:.0f} s, logs in {report.logs}"
 
 
 def tried_table(report: ImageSmokeReport) -> Table:

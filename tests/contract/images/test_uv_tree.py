@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from elpack.images.model import Layer
+    from elpack.steps.images.home import Home
 
 pytestmark = pytest.mark.root  # a sandbox that a lock's addresses answer in has ports below 1024
 
@@ -125,9 +126,9 @@ def _host_as_root(monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -
     """Let the sandbox have this host's Python, which no dnf need install."""
     needs("bwrap", f"python{PYTHON}")
 
-    def sandbox(session: Session) -> UvSandbox:
+    def sandbox(session: Session, home: Home) -> UvSandbox:
         work, prefix = session.workspace.work / "tasks", session.project.release.prefix
-        return UvSandbox(Path("/"), work, session.target, prefix, session.runner)
+        return UvSandbox(Path("/"), work, home.target, prefix, session.runner)
 
     monkeypatch.setattr(uv_tree, "uv_sandbox", sandbox)
 

@@ -12,7 +12,7 @@ from elpack.atomic import write_text
 from elpack.engine.layers import load_layers
 from elpack.errors import InstallError
 from elpack.images.annotations import platform_of
-from elpack.images.bases import base_for, pinned, split_reference
+from elpack.images.bases import base_for, engine_name, pinned, split_reference
 from elpack.images.layered import layered
 from elpack.images.model import Images, Layer
 from elpack.images.oci import OciDigest, oci_digest
@@ -21,6 +21,7 @@ from elpack.model import Sha256
 from elpack.steps.images.database import export_database
 from elpack.steps.images.members import database, members, owned_paths
 from elpack.steps.images.pins import pins
+from elpack.steps.images.pypy_root import debian_root, image_members
 from elpack.steps.images.tars import write_layer
 from elpack.store.lock import locked
 from elpack.tools.dnf import Dnf
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from elpack.engine import Engine
     from elpack.images.bases import BaseDefinition, PinnedBase
     from elpack.session import Session
+    from elpack.steps.images.pypy_root import DebianRoot
 
 _FORMAT = "1"
 """Raise it when a stand-in's base would be another one than before."""
@@ -87,28 +89,47 @@ def _pulled(  # noqa: PLR0917 - what a pull is of
 
 def _standin(definition: BaseDefinition, session: Session, engine: Engine, say: Callable[[str], None]) -> BaseImage:
     """Make the stand-in's base unless the same was made before, and have the engine take it."""
-    work = session.workspace.work / "image-base"
+    work = session.workspace.work / "image-base" / session.target.arch / definition.name
     work.mkdir(parents=True, exist_ok=True)
-    parts = (_FORMAT, session.target.arch, session.base.digest, *definition.packages)
+    debian = _debian(definition, session, say) if definition.debian else None
+    parts = (_FORMAT, session.target.arch, debian.digest if debian else session.base.digest, *definition.packages)
     home = work / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     with locked(work / "image-base.lock"):
         if not (home / _FACTS).exists():
             for old in work.glob(f"*/{_FACTS}"):
                 shutil.rmtree(old.parent)
             say(f"base {definition.reference}: {definition.title}")
-            _make(definition, session, home)
+            _unpack(debian, session.target.arch, home) if debian else _make(definition, session, home)
     told = json.loads((home / _FACTS).read_text())
     layer = Layer("base", home / _TAR, Sha256(told["sha256"]), told["size"])
     labels = {"io.elpack.standin": definition.title, "io.elpack.base": layer.sha256}
-    platform, reference = platform_of(session.target.arch), definition.reference
+    platform, reference = platform_of(session.target.arch), engine_name(definition, session.target.arch)
     if not (engine.has(reference) and _label(engine, reference) == layer.sha256):
         load_layers(engine, (layer.tar,), reference, platform, told["when"], labels)
     digest = layered((layer,), reference, platform, told["when"], labels).digest
-    return BaseImage(definition, reference, reference, digest, definition.python, layer.size)
+    return BaseImage(definition, reference, definition.reference, digest, definition.python, layer.size)
 
 
 def _label(engine: Engine, reference: str) -> str:
     return str((engine.inspect(reference).get("Labels") or {}).get("io.elpack.base", ""))
+
+
+def _debian(definition: BaseDefinition, session: Session, say: Callable[[str], None]) -> DebianRoot:
+    return debian_root(
+        definition.debian, definition.packages, session.target, session.workspace, session.runner, say
+    )
+
+
+def _unpack(root: DebianRoot, arch: str, home: Path) -> None:
+    """Write what an image gets of a root of Debian's as one tar. Its time is that of its newest file."""
+    partial = home.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    layer = write_layer(OS, image_members(root, arch), partial)
+    layer.tar.rename(partial / _TAR)
+    write_text(partial / _FACTS, json.dumps({"sha256": layer.sha256, "size": layer.size, "when": root.when}))
+    shutil.rmtree(home, ignore_errors=True)
+    partial.rename(home)
 
 
 def _make(definition: BaseDefinition, session: Session, home: Path) -> None:

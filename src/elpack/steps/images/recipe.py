@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import ImageError, Problem
 from elpack.images.annotations import about_images
-from elpack.images.bases import base_for, split_reference
+from elpack.images.bases import base_for, engine_name, split_reference
 from elpack.images.containerfile import CONTEXT, From, Recipe
 from elpack.steps.images.pins import pins
 from elpack.steps.images.uv_tree import stage_commands
@@ -59,7 +59,7 @@ def committed_base(session: Session) -> From:
     """
     definition = base_definition(session)
     if definition.standin:
-        return From(definition.reference, definition.reference, note=_MADE)
+        return From(engine_name(definition, session.target.arch), definition.reference, note=_MADE)
     pin = pins(session.workspace).get(definition.name)
     reference = pin.reference if pin else definition.reference
     digest = pin.platforms.get(session.target.arch, "") if pin else ""

@@ -122,11 +122,13 @@ def _kept(making: _Making) -> tuple[Path, tuple[Layer, ...]]:
     """Return the root with all that is not the application's own, and its layers, making them if no earlier run did."""
     headers = _headers(making)
     wanted, files = _below(making, headers)
-    home = making.work / _key(making, wanted, files)
+    arch = making.plan.target.arch
+    home = making.work / f"{arch}-{_key(making, wanted, files)}"
     if (home / _KEPT).exists() and _is_intact(layers := _read_kept(home)):
         making.progress("the root of third-party packages is there")
         return home / "root", layers
-    for old in (*making.work.glob("*.partial"), *(kept.parent for kept in making.work.glob("*/" + _KEPT))):
+    kept = making.work.glob(f"{arch}-*/{_KEPT}")
+    for old in (*making.work.glob(f"{arch}-*.partial"), *(one.parent for one in kept)):
         remove(old)
     partial = home.with_suffix(".partial")
     making.progress("dnf installs what is not of the application")

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from elpack.engine.calls import PODMAN_ERRORS
 from elpack.errors import EngineError, Problem, SmokeError
-from elpack.images.container import BRIDGE, HOST, Container, health_of, misfits, powers, strangers
+from elpack.images.container import (
+    BRIDGE,
+    HEALTH_TIMEOUT,
+    HOST,
+    Container,
+    health_of,
+    misfits,
+    powers,
+    strangers,
+)
 from elpack.images.smoke import image_steps
 from elpack.plain import plain
 from elpack.smoke import WORK
@@ -47,7 +56,8 @@ class Subject:
 
     image: an id or a reference that the engine holds. digests: of its configuration and of what leads to that, manifest
     and index; podman keeps one or both of these two. Empty where nobody can tell. places: prefix and python; versions:
-    of the lock. home: the release file's folder, below which files and mounts are looked for.
+    of the lock. home: the release file's folder, below which files and mounts are looked for. patience: by how much
+    time limits grow, 1 where the image's programs are this machine's own.
     """
 
     image: str
@@ -57,11 +67,15 @@ class Subject:
     versions: Mapping[str, str]
     home: Path
     digests: tuple[OciDigest, ...] = ()
+    patience: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSmokeReport:
-    """How all steps went. image: its id; network: what the application was reached by, bridge or host."""
+    """How all steps went. image: its id; network: what the application was reached by, bridge or host.
+
+    emulated: its programs are not this machine's own.
+    """
 
     image: str
     digest: str
@@ -69,6 +83,7 @@ class ImageSmokeReport:
     steps: tuple[StepResult, ...]
     seconds: float
     logs: str
+    emulated: bool = False
 
 
 def smoke_image(
@@ -97,7 +112,8 @@ def smoke_image(
     except PODMAN_ERRORS as error:
         raise EngineError(Problem(f"podman failed: {error}", str(logs), fix="elpack image smoke again")) from error
     report = ImageSmokeReport(
-        trial.image_id, trial.digest, trial.network, tuple(trial.results), time.monotonic() - begin, str(logs)
+        *(trial.image_id, trial.digest, trial.network, tuple(trial.results), time.monotonic() - begin, str(logs)),
+        emulated=subject.patience > 1,
     )
     (logs / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     if trial.network == HOST:
@@ -241,7 +257,7 @@ class _Trial:
             mounts=files,
             environment=step.environment,
         )
-        code, text = self.run(container, step.name, step.timeout)
+        code, text = self.run(container, step.name, step.timeout * self.subject.patience)
         if code != step.exit:
             raise StepError(f"ended with {code}, expected {step.exit}")
         absent = [pattern for pattern in step.expect if not re.search(pattern, text, re.MULTILINE)]
@@ -252,14 +268,14 @@ class _Trial:
     def not_healthy(self) -> bool:
         """Ask for the health where nothing runs: a check that cannot fail tells nothing."""
         container = self.container(entrypoint=self.health[:1], command=self.health[1:])
-        code, _ = self.run(container, "health check fails", 60)
+        code, _ = self.run(container, "health check fails", 60 * self.subject.patience)
         if code == 0:
             raise StepError("says healthy where the application does not run")
         return True
 
     def serve(self, stack: ExitStack, data: str, *, read_only: bool) -> Running:
         """Start the application with its volume, and wait until podman's health check says healthy."""
-        images = self.subject.images
+        images, patience = self.subject.images, self.subject.patience
         container = self.container(
             network=BRIDGE,
             ports=images.ports,
@@ -267,14 +283,15 @@ class _Trial:
             mounts=self.configuration(),
             read_only=read_only,
             health=self.health,
-            start_period=images.start_timeout,
+            start_period=images.start_timeout * patience,
+            health_timeout=HEALTH_TIMEOUT * patience,
         )
         log = self.log("application" if read_only else "application again", len(self.results) + 1)
         self.typed = container.typed(self.subject.image)
         running = stack.enter_context(started(self.client, self.image_id, container, log))
         stack.callback(self.live.clear)
         self.live[:] = [running]
-        running.healthy(images.start_timeout)
+        running.healthy(images.start_timeout * patience)
         return running
 
     def powerless(self, running: Running) -> bool:
@@ -297,7 +314,7 @@ class _Trial:
 
     def stop(self, running: Running) -> bool:
         """Stop it as `podman stop` does."""
-        if code := running.stop(self.subject.images.stop_timeout):
+        if code := running.stop(self.subject.images.stop_timeout * self.subject.patience):
             raise StepError(f"ended with {code} on {self.subject.images.stop_signal}, expected 0")
         return True
 

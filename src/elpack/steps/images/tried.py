@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from elpack.builders.emulation import patience
 from elpack.engine import engine
 from elpack.errors import ImageError, Problem
 from elpack.images.annotations import about_images, platform_of
 from elpack.listed import IMAGES
 from elpack.manifest import digest_of, read_manifest
 from elpack.steps.images.archive import Archive
+from elpack.steps.images.foreign import need_to_run
 from elpack.steps.images.recipe import flavours_of, images_of
 from elpack.steps.images.smoke import Subject, smoke_image
 from elpack.steps.images.subjects import SUFFIX
@@ -35,6 +37,7 @@ def try_images(
     for one that is not there or not as the manifest lists it, `EngineError`, `RegistryError`.
     """
     images_of(session)
+    need_to_run(session.target.arch)
     found = [] if reference else [(str(one), archive_of(session, one)) for one in flavours_of(session, flavours)]
     with engine(session.workspace, session.runner) as podman:
         for notice in podman.notices:
@@ -81,7 +84,8 @@ def _tried(  # noqa: PLR0917 - the caller's own values, once
 ) -> ImageSmokeReport:
     release, plan = session.project.release, session.plan
     subject = Subject(
-        image, images_of(session), release.smoke, plan.places(), plan.versions(), session.workspace.home, digests
+        *(image, images_of(session), release.smoke, plan.places(), plan.versions(), session.workspace.home, digests),
+        patience=patience(session.target.arch),
     )
     return smoke_image(
         podman,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from elpack.model import RemoteFile, Target
     from elpack.plan.model import Package
     from elpack.session import Session
+    from elpack.steps.images.home import Home
 
 _IN_TREES = (Role.THIRD_PARTY, Role.FIRST_PARTY, Role.APPLICATION)
 
@@ -46,7 +47,7 @@ class UvInputs:
     digests: Mapping[NormalizedName, str]
 
 
-def read_inputs(session: Session) -> UvInputs:
+def read_inputs(session: Session, home: Home) -> UvInputs:
     """Return what a session's tree is made from.
 
     Raises `LockError` when the lock does not fit its project any more, `ImageError` for a layout without a tree.
@@ -66,7 +67,7 @@ def read_inputs(session: Session) -> UvInputs:
         if dist not in made and (file := chosen[dist].file) is not None
     }
     digests = {dist: str(file.sha256) for dist, (file, _) in locked.items()}
-    digests |= {dist: wheel_key(package, session) for dist, package in made.items()}
+    digests |= {dist: wheel_key(package, session, home) for dist, package in made.items()}
     own = session.project.release.first_party_names()
     return UvInputs(session.target, pyproject, lock, packages, locked, made, own, digests)
 

@@ -17,6 +17,7 @@ from elpack.builders.roots import Roots
 from elpack.errors import BuildError, ImageError
 from elpack.images import uv
 from elpack.run import CLEAN_ENV, Command
+from elpack.steps.images.pypy_root import build_root
 from elpack.tools.dnf import Dnf
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from elpack.model import Target
     from elpack.run import Completed, Runner
     from elpack.session import Session
+    from elpack.steps.images.home import Home
 
 _OWN = ("dev", "proc", "sys", "run", "tmp", "home", "etc", "opt", "elpack")
 """What is not the root's in the sandbox."""
@@ -176,15 +178,17 @@ def uv_program() -> Path:
     return Path(package.find_uv_bin())
 
 
-def uv_sandbox(session: Session) -> UvSandbox:
-    """Return the sandbox of a session's target, making its root if no earlier run did.
+def uv_sandbox(session: Session, home: Home) -> UvSandbox:
+    """Return a sandbox of this machine with the Python of a session's target, making its root if no earlier run did.
 
     The caller holds the lock of the run: what a killed one left goes away.
     """
-    target, workspace = session.target, session.workspace
-    tasks = workspace.work / "images" / "tasks"
+    target, workspace = home.target, session.workspace
+    tasks, prefix = workspace.work / "images" / "tasks", session.project.release.prefix
     shutil.rmtree(tasks, ignore_errors=True)
+    if target.pypy:
+        return UvSandbox(build_root(target, workspace, session.runner).folder, tasks, target, prefix, session.runner)
     work = workspace.work / "roots"
-    dnf = Dnf(session.base.repositories, target.arch, str(target.el), work / "dnf", ImageError, session.runner)
+    dnf = Dnf(home.base.repositories, target.arch, str(target.el), work / "dnf", ImageError, session.runner)
     roots = Roots(dnf, (target.python_rpm,), work, session.runner)
-    return UvSandbox(roots.base(), tasks, target, session.project.release.prefix, session.runner)
+    return UvSandbox(roots.base(), tasks, target, prefix, session.runner)

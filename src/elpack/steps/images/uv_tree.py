@@ -20,6 +20,7 @@ from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
 from elpack.manifest import digest_of
 from elpack.steps.exchange import link_or_copy
+from elpack.steps.images.home import home_of
 from elpack.steps.images.tars import Member, placed, write_layer
 from elpack.steps.images.uv_bytecode import Bytecode
 from elpack.steps.images.uv_content import installed
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from elpack.images.model import Images
     from elpack.run import Completed
     from elpack.session import Session
+    from elpack.steps.images.home import Home
     from elpack.steps.images.uv_inputs import UvInputs
     from elpack.steps.images.uv_sandbox import Index, Task, UvSandbox
 
@@ -139,6 +141,7 @@ class _Making:
     """The making of one target's layers."""
 
     session: Session
+    home: Home
     inputs: UvInputs
     sandbox: UvSandbox
     python: str
@@ -152,11 +155,13 @@ class _Making:
         if release.images is None:
             fix = "add [images], with command and ports"
             raise ImageError(Problem("the release makes no images", where="elpack.toml", fix=fix))
-        inputs = read_inputs(session)
+        home = home_of(session)
+        inputs = read_inputs(session, home)
         return cls(
             session,
+            home,
             inputs,
-            uv_sandbox(session),
+            uv_sandbox(session, home),
             python or session.target.interpreter,
             release.images,
             seconds(release.date),
@@ -165,7 +170,9 @@ class _Making:
     @property
     def work(self) -> Path:
         """Return the folder of this target's layers and wheels."""
-        return self.session.workspace.work / "images" / "uv" / f"{self.inputs.target.name}-{self.inputs.target.arch}"
+        target = self.inputs.target
+        kind = "pypy" if target.pypy else "uv"
+        return self.session.workspace.work / "images" / kind / f"{target.name}-{target.arch}"
 
     def log(self, name: str) -> Path:
         """Return the log of what makes a layer, empty."""
@@ -235,7 +242,7 @@ class _Making:
         """Return the wheels of what no wheel is locked for in a layer, by dist, making them if no earlier run did."""
         own = name == FIRST_PARTY
         made = [package for dist, package in self.inputs.made.items() if (dist in self.inputs.own) is own]
-        return wheels_of(made, self.session, self.sandbox, self.work / "wheels", say)
+        return wheels_of(made, self.session, self.home, self.sandbox, self.work / "wheels", say)
 
     def put(self, task: Task) -> None:
         """Put what `uv sync` reads into a task's folder."""
@@ -278,7 +285,7 @@ class _Making:
         problems = []
         for dist in dists:
             wheel = wheels[dist] if dist in wheels else self.inputs.locked[dist][1]
-            own = installed(wheel, prefix, python)
+            own = installed(wheel, prefix, self.inputs.target.python_name)
             problems += [
                 Problem(f"{path} is in two dists, of which one is {dist}", "the tree", fix=_LEAVE_OUT)
                 for path in sorted(own)
@@ -301,7 +308,7 @@ class _Making:
         """Return what all that is made hangs on."""
         assets = [resources.files("elpack.assets") / name for name in ("finish_tree.py", "uv_task.py")]
         programs = [hashlib.sha256(asset.read_bytes()).hexdigest() for asset in assets]
-        settings = (_FORMAT, self.session.base.digest, self.sandbox.prefix, self.python, str(self.inputs.target))
+        settings = (_FORMAT, self.home.base.digest, self.sandbox.prefix, self.python, str(self.inputs.target))
         return (*settings, *programs, digest_of(uv_program()))
 
     def _key(self, name: str) -> str:

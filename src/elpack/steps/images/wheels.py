@@ -23,12 +23,14 @@ from elpack.archives import extract_sdist, read_wheel
 from elpack.archives.cpio import read_payload
 from elpack.archives.members import Refusals
 from elpack.archives.metadata import parse_entry_points
+from elpack.builders.emulation import is_emulated
 from elpack.errors import BuildError, ImageError, Problem
 from elpack.images import uv
 from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
 from elpack.model import Policy, Sha256
 from elpack.plan.model import Role
+from elpack.plan.paths import wheel_path
 from elpack.tools.rpm import write_payload
 
 if TYPE_CHECKING:
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from elpack.archives.cpio import PayloadFile
+    from elpack.model import Target
     from elpack.plan.model import Package
     from elpack.plan.policy import Choice
     from elpack.run import Runner
     from elpack.session import Session
+    from elpack.steps.images.home import Home
     from elpack.steps.images.uv_sandbox import UvSandbox
 
 _FORMAT = "1"
@@ -174,40 +178,53 @@ def is_direct(package: Package, session: Session) -> bool:
     """Tell whether a wheel is built by its backend rather than remade from the RPM: in a second, not in fifteen.
 
     That is for first-party dists without machine code of which nothing is dropped, and whose build requirements all
-    have wheels: then the RPM holds the same.
+    have wheels that this machine runs: then the RPM holds the same. For PyPy there are no RPMs.
     """
+    if session.target.pypy:
+        return True
     if package.role not in {Role.FIRST_PARTY, Role.APPLICATION} or package.native or package.drop or not package.noarch:
         return False
-    return all(choice.policy is Policy.WHEEL and choice.file for choice in _requirements(package, session).values())
+    files = [one.file if one.policy is Policy.WHEEL else None for one in _requirements(package, session).values()]
+    at_home = not is_emulated(session.target.arch)
+    return all(file and (at_home or file.filename.endswith("-any.whl")) for file in files)
 
 
-def wheel_key(package: Package, session: Session) -> str:
+def wheel_key(package: Package, session: Session, home: Home) -> str:
     """Return the digest of all that a wheel made here depends on."""
     parts = [_FORMAT, package.nvr, *package.drop]
     if is_direct(package, session):
-        parts += [session.base.digest, str(package.date), (resources.files("elpack.assets") / _BUILDER).read_text()]
+        parts += [home.base.digest, str(package.date), (resources.files("elpack.assets") / _BUILDER).read_text()]
         parts += [source.sha256 for source in package.sources[:1]]
         parts += sorted(choice.file.sha256 for choice in _requirements(package, session).values() if choice.file)
+        parts += sorted(f"{key}={value}" for key, value in _variables(package, session).items())
     else:
         parts += session.results[package.node].digests()
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def wheels_of(
-    packages: Iterable[Package], session: Session, sandbox: UvSandbox, work: Path, say: Callable[[str], None]
+def wheels_of(  # noqa: PLR0917 - what all layers share
+    packages: Iterable[Package],
+    session: Session,
+    home: Home,
+    sandbox: UvSandbox,
+    work: Path,
+    say: Callable[[str], None],
 ) -> dict[NormalizedName, Path]:
     """Return the wheels of packages, making those that no earlier run made. Raises `ImageError`, `BuildError`."""
     found = {}
     for package in packages:
-        folder = work / str(package.dist) / wheel_key(package, session)
+        folder = work / str(package.dist) / wheel_key(package, session, home)
         if not folder.exists() or not is_intact(folder):
+            direct = is_direct(package, session)
+            built = _built_first(package, session) if direct else ()
+            ready = wheels_of(built, session, home, sandbox, work, say) if built else {}
             say(f"wheel of {package.dist}")
             # those of before are of no use any more
             shutil.rmtree(folder.parent, ignore_errors=True)
             partial = folder.with_suffix(".partial")
             partial.mkdir(parents=True)
-            if is_direct(package, session):
-                _build(package, session, sandbox, partial)
+            if direct:
+                _build(package, session, sandbox, partial, ready)
             else:
                 rpms = session.results[package.node].rpms
                 wheel_from_rpms(package, rpms, session.target.python, partial, session.runner)
@@ -215,6 +232,21 @@ def wheels_of(
             partial.rename(folder)
         (found[package.dist],) = folder.glob("*.whl")
     return found
+
+
+def _built_first(package: Package, session: Session) -> tuple[Package, ...]:
+    """Return the build requirements of a package that there is no wheel of."""
+    wanted = {name for name, one in _requirements(package, session).items() if one.policy is Policy.SDIST}
+    return tuple(one for one in session.plan.packages if one.role is Role.BUILDROOT and one.dist in wanted)
+
+
+def _variables(package: Package, session: Session) -> Mapping[str, str]:
+    """Return the environment that a package is built in beside uv's own."""
+    if not session.target.pypy:
+        return {}
+    images = session.project.release.images
+    own = dict(entry.split("=", 1) for entry in package.build_env)
+    return own | (images.pypy.environment(package.dist) if images else {})
 
 
 def _requirements(package: Package, session: Session) -> Mapping[NormalizedName, Choice]:
@@ -230,10 +262,16 @@ def _requirements(package: Package, session: Session) -> Mapping[NormalizedName,
     return inside
 
 
-def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -> None:
-    """Let the backend build a wheel, as %pyproject_wheel does, where it sees its source and its requirements."""
+def _build(
+    package: Package, session: Session, sandbox: UvSandbox, into: Path, ready: Mapping[NormalizedName, Path]
+) -> None:
+    """Let the backend build a wheel, as %pyproject_wheel does, where it sees its source and its requirements.
+
+    ready: the wheels of those requirements that no index has one of.
+    """
     choices, paths = _requirements(package, session), session.gathered.paths
-    requirements = [paths[choice.file.sha256] for choice in choices.values() if choice.file]
+    files = {name: paths[choice.file.sha256] for name, choice in choices.items() if choice.file}
+    requirements = [*{**files, **ready}.values()]
     log = session.output / "logs" / "images" / f"wheel-{package.dist}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
@@ -252,7 +290,7 @@ def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -
             *([(uv.install(python, inside), "/")] if inside else []),
             ((python, f"{uv.HOME}/{_BUILDER}", "build", f"{uv.HOME}/built"), f"{uv.HOME}/unpacked/{source.name}"),
         ]
-        environment = {"SOURCE_DATE_EPOCH": str(seconds(package.date))}
+        environment = {"SOURCE_DATE_EPOCH": str(seconds(package.date)), **_variables(package, session)}
         limits = session.project.release.builds.of(package.dist)
         done = task.run(commands, log=log, binds=shown, environment=environment, limits=limits)
         built = sorted((task.home / "built").glob("*.whl"))
@@ -262,7 +300,7 @@ def _build(package: Package, session: Session, sandbox: UvSandbox, into: Path) -
         digest = Sha256(hashlib.sha256(built[0].read_bytes()).hexdigest())
         read_wheel(built[0], digest)
         try:
-            write_wheel(_read(built[0]), into, package)
+            write_wheel(_kept(_read(built[0]), package, session.target), into, package)
         except (ValueError, KeyError) as error:
             raise BuildError(Problem("its backend built no wheel of it", package.nvr, why=str(error))) from error
 
@@ -277,3 +315,15 @@ def _read(wheel: Path) -> Content:
                 if not _is_made(member.filename)
             }
         )
+
+
+def _kept(content: Content, package: Package, target: Target) -> Content:
+    """Return what a wheel holds but for what an override drops from the tree."""
+    if not package.drop:
+        return content
+    name, info = target.python_name if target.pypy else target.python, content.info()
+    files = {path: file for path, file in content.files.items() if wheel_path(path, name) not in package.drop}
+    points, _ = _entry_points(files.get(f"{info}/entry_points.txt"), package)
+    if points is not None:
+        files[f"{info}/entry_points.txt"] = (points, False)
+    return Content(files)
