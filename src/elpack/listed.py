@@ -19,6 +19,8 @@ REPOSITORIES = ("repo", "debug", "buildroot")
 PACKAGES = ("rpm", "debug-rpm", "srpm", "buildroot-rpm", "buildroot-srpm")
 IMAGES = "images"
 """The folder of images and of what describes them. They reach customers through a registry, not with a repository."""
+ALL = "all"
+"""What stands for the architecture where results are of all of them: images, each of which runs on any."""
 _BESIDE = {
     "manifest": r"manifest\.json",
     "signature": r"(?:manifest\.json|(?:repo|debug|buildroot)/repodata/repomd\.xml)\.asc",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from elpack import __version__
 from elpack.atomic import write_text
 from elpack.errors import ElpackError, Problem
-from elpack.listed import FORMAT, KINDS, PACKAGES, Content, Listed, Manifest, kind_of, parse_manifest
+from elpack.listed import ALL, FORMAT, KINDS, PACKAGES, Content, Listed, Manifest, kind_of, parse_manifest
 from elpack.model import Layout
 from elpack.strict import json_value
 
@@ -166,15 +166,20 @@ def finished(dist: Path) -> list[Path]:
     return [path.parent for path in found if not any(part.startswith(".") for part in path.relative_to(dist).parts)]
 
 
-def named(dist: Path, target: str, arch: str, layout: str, error: type[ElpackError]) -> tuple[Path, ...]:
+def named(
+    dist: Path, target: str, arch: str, layout: str, error: type[ElpackError], *, packages: bool = False
+) -> tuple[Path, ...]:
     """Return the folders of finished results, those of the named target, architecture and layout if any is named.
 
-    Raises `error` when there is none, or when one of them has no manifest that can be read.
+    packages: only those that have some, so not images of all architectures. Raises `error` when there is none, or when
+    one of them has no manifest that can be read.
     """
     found = []
     for folder in finished(dist):
         manifest = read_manifest(folder, error)
         about = (manifest.target, manifest.arch, manifest.layout)
+        if packages and manifest.arch == ALL:
+            continue
         if all(wanted in {"", has} for wanted, has in zip((target, arch, layout), about, strict=True)):
             found.append(folder)
     if not found:

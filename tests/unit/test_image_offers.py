@@ -12,12 +12,16 @@ from elpack.images.model import Flavour, Images
 from elpack.sigstore import CYCLONEDX, SLSA, new_key, read_signing_key
 from elpack.steps.images.image_keys import from_file, handed_key, image_key, public_key, shown_key
 from elpack.steps.images.offers import offers, refuse_throwaway, repository_of
+from elpack.steps.images.ready import Wanted
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.config import Release
+
+
+X86 = Wanted(arches=["x86_64"])
 
 
 @pytest.fixture
@@ -27,26 +31,44 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_one_tag_has_all_architectures(tmp_path: Path) -> None:
     folders = [results(tmp_path, "aarch64"), results(tmp_path)]
-    rpm, uv = offers(tmp_path, RELEASE)
+    rpm, uv = offers(tmp_path, RELEASE, Wanted())
     assert (rpm.tag, uv.tag) == ("26.10.1-1.el9-rpm", "26.10.1-1.el9-uv")
     assert uv.archives == [folder / "images/crossbar-26.10.1-1.el9-uv.oci.tar" for folder in folders]
+    (single,) = offers(tmp_path, RELEASE, Wanted("el9", [Flavour.UV], ["aarch64"]))
+    assert (single.archives, list(single.predicates)) == (uv.archives[:1], ["linux/arm64"])
     assert uv.predicates["linux/arm64"] == {CYCLONEDX: {"bomFormat": "CycloneDX"}, SLSA: {"arch": "aarch64"}}
     assert list(uv.predicates) == ["linux/arm64", "linux/amd64"]
+
+
+def test_an_architecture_that_the_release_names_must_be_there(tmp_path: Path) -> None:
+    """A tag is never moved, so it cannot be completed."""
+    results(tmp_path)
+    with pytest.raises(ImageError) as caught:
+        offers(tmp_path, RELEASE, Wanted())
+    assert [problem.what for problem in caught.value.problems] == [
+        "there is an image for x86_64, and none for aarch64"
+    ] * 2
+    assert "elpack image build --target el9 --arch aarch64; or push --arch x86_64" in caught.value.problems[0].fix
+    with pytest.raises(ImageError, match="none for aarch64"):
+        offers(tmp_path, RELEASE, Wanted(arches=["x86_64", "aarch64"]))
+    assert len(offers(tmp_path, RELEASE, X86)) == 2
 
 
 def test_a_statement_about_nothing_is_not_attested(tmp_path: Path) -> None:
     results(tmp_path, statement={"predicate": None})
     with pytest.raises(ImageError, match="no statement with a predicate"):
-        offers(tmp_path, RELEASE)
+        offers(tmp_path, RELEASE, X86)
 
 
 def test_targets_and_flavours_can_be_left_out(tmp_path: Path) -> None:
     results(tmp_path)
-    assert [one.tag for one in offers(tmp_path, RELEASE, flavours=[Flavour.UV])] == ["26.10.1-1.el9-uv"]
+    assert [one.tag for one in offers(tmp_path, RELEASE, Wanted(flavours=[Flavour.UV], arches=["x86_64"]))] == [
+        "26.10.1-1.el9-uv"
+    ]
     with pytest.raises(ImageError, match="no images for el8"):
-        offers(tmp_path, RELEASE, target="el8")
+        offers(tmp_path, RELEASE, Wanted("el8"))
     with pytest.raises(ImageError, match="elpack image build makes them"):
-        offers(tmp_path / "nothing", RELEASE)
+        offers(tmp_path / "nothing", RELEASE, Wanted())
 
 
 def test_what_was_changed_is_not_pushed(tmp_path: Path) -> None:
@@ -54,7 +76,7 @@ def test_what_was_changed_is_not_pushed(tmp_path: Path) -> None:
     (folder / "images/crossbar-26.10.1-1.el9-uv.oci.tar").write_text("other")
     (folder / "images/crossbar-26.10.1-1.el9-rpm.cdx.json").unlink()
     with pytest.raises(ImageError) as caught:
-        offers(tmp_path, RELEASE)
+        offers(tmp_path, RELEASE, X86)
     assert [problem.what for problem in caught.value.problems] == [
         "it is not there",
         "it is not what the manifest lists",
@@ -68,14 +90,14 @@ def test_what_was_changed_is_not_pushed(tmp_path: Path) -> None:
 def test_snapshots_are_pushed_as_such_only(tmp_path: Path, found: dict[str, bool], words: str) -> None:
     results(tmp_path, **found)  # type: ignore[arg-type]
     with pytest.raises(ImageError, match=words):
-        offers(tmp_path, RELEASE)
-    assert len(offers(tmp_path, RELEASE, snapshot=True)) == 2
+        offers(tmp_path, RELEASE, X86)
+    assert len(offers(tmp_path, RELEASE, X86, snapshot=True)) == 2
 
 
 def test_results_that_nobody_signed_are_never_pushed(tmp_path: Path) -> None:
     results(tmp_path, fingerprint="")
     with pytest.raises(ImageError, match="are not signed"):
-        offers(tmp_path, RELEASE, snapshot=True)
+        offers(tmp_path, RELEASE, X86, snapshot=True)
 
 
 def test_the_place_is_the_named_one_or_the_release_s() -> None:

@@ -51,7 +51,7 @@ def airgap(
 
     workspace = workspace_of(file, work, dist)
     release = read_project(workspace).release
-    folders = named(workspace.dist, target, arch, layout or release.layout, PublishError)
+    folders = named(workspace.dist, target, arch, layout or release.layout, PublishError, packages=True)
     screen = Terminal(console_on(sys.stderr), quiet=quiet)
     if release.signing.key is None:
         screen.notice(THROWAWAY)

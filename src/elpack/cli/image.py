@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from elpack.cli import image_build, image_pin, image_push, image_smoke
+from elpack.cli import image_build, image_index, image_pin, image_push, image_smoke
 
 image = typer.Typer(
     name="image",
@@ -13,7 +13,7 @@ image = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (image_build, image_pin, image_push, image_smoke):
+for module in (image_build, image_index, image_pin, image_push, image_smoke):
     image.add_typer(module.commands)
 
 commands = typer.Typer()

@@ -29,6 +29,10 @@ commands = typer.Typer()
 def push(
     file: ReleaseFile = Path("elpack.toml"),
     target: Annotated[str, typer.Option("--target", "-t", help="Push only this target's images.")] = "",
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(help="Push images of this architecture alone, may be given twice; else all of the release."),
+    ] = None,
     flavour: Flavours = None,
     to: Annotated[
         str, typer.Option(help="Repository, host[:port]/path; else that of the release file.", metavar="REPOSITORY")
@@ -55,6 +59,7 @@ def push(
     from elpack.steps.images.offers import THROWAWAY, offers, other_keys, refuse_throwaway, repository_of
     from elpack.steps.images.push import outlook
     from elpack.steps.images.push import push as push_image
+    from elpack.steps.images.ready import Wanted
     from elpack.steps.project import read_project
 
     workspace = workspace_of(file, work, dist)
@@ -62,7 +67,7 @@ def push(
     images, name = repository_of(release, to)
     screen = Terminal(console_on(sys.stderr), quiet=quiet)
     with screen.phase("Look at the images") as say:
-        found = offers(workspace.dist, release, target=target, flavours=flavour or (), snapshot=snapshot)
+        found = offers(workspace.dist, release, Wanted(target, flavour or (), arch or ()), snapshot=snapshot)
         say(", ".join(offer.tag for offer in found))
     if dry_run:
         with repository_at(name) as repository:

@@ -82,7 +82,7 @@ def sign(
     from elpack.tools.gpg import Keyring, user_home
 
     workspace = workspace_of(file, None, dist)
-    found = named(workspace.dist, target, arch, layout, SigningError)
+    found = named(workspace.dist, target, arch, layout, SigningError, packages=True)
     signer = release_signer(chosen(workspace, key), Keyring(user_home(), run))
     with Terminal(console_on(sys.stderr), quiet=quiet).phase("Sign") as say:
         count = sign_results(workspace.dist, found, signer, say, metadata=metadata)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.steps.images.build import BuiltImage
+    from elpack.steps.images.joint import Joined
 
 
 def built_lines(made: Iterable[BuiltImage]) -> str:
@@ -37,3 +38,30 @@ def built_json(made: Iterable[BuiltImage], output: Path) -> dict[str, Any]:
         }
         for one in made
     }
+
+
+def joined_lines(made: Iterable[Joined]) -> str:
+    """Return some lines for each image of several platforms."""
+    lines = []
+    for one in made:
+        how = "made before" if one.cached else "made now"
+        lines += [f"{one.archive.name}: {one.size / 1e6:.0f} MB, {how}", f"  {one.index}"]
+        lines += [f"  {platform}: {digest}" for platform, digest in one.platforms.items()]
+        lines.append(f"  {one.archive}")
+    return "\n".join(lines)
+
+
+def joined_json(made: Iterable[Joined], dist: Path) -> list[dict[str, Any]]:
+    """Return the images as values for machines."""
+    return [
+        {
+            "target": one.target,
+            "tag": one.tag,
+            "path": str(one.archive.relative_to(dist)),
+            "index": one.index,
+            "platforms": dict(one.platforms),
+            "size": one.size,
+            "cached": one.cached,
+        }
+        for one in made
+    ]

@@ -25,6 +25,7 @@ from elpack.manifest import (
 )
 from elpack.steps.describe import renewed_provenance, resign_images
 from elpack.steps.exchange import exchanged
+from elpack.steps.images.joint import drop_stale
 from elpack.steps.repository import About, Packages, publish
 from elpack.store.lock import held_folder
 
@@ -54,6 +55,7 @@ def sign_results(
                 say(str(folder.relative_to(dist)))
                 count += _sign(folder, signer, metadata=metadata)
         finally:
+            drop_stale(dist)
             # each folder is the old one or the new one, also when something is wrong with another
             write_index(dist)
     return count

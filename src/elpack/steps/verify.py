@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.errors import ElpackError, Problem, SigningError, VerifyError
-from elpack.listed import PACKAGES, REPOSITORIES, kind_of
+from elpack.listed import ALL, PACKAGES, REPOSITORIES, kind_of
 from elpack.manifest import MANIFEST, Wrong, deviations, misplaced, read_manifest
 from elpack.openpgp import Fingerprint, dearmour, read_signature
 from elpack.steps.describe import check_provenance
+from elpack.steps.images.joint import stale
 from elpack.steps.metadata import wrong_metadata
 from elpack.tools.gpg import keyring_of
 from elpack.tools.rpmsign import verify_packages
@@ -47,7 +48,7 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
         raise VerifyError(Problem("nothing was handed over here", str(output), fix="elpack rpm-all"))
     manifest = read_manifest(output, VerifyError)
     found = list(deviations(output, manifest))
-    problems = [*misplaced(output, manifest, MANIFEST)]
+    problems = [*misplaced(output, manifest, MANIFEST), *_of_other_images(output, manifest)]
     problems += [
         Problem(one.wrong, one.path, one.detail, "elpack rpm puts it there again" if one.wrong is Wrong.MISSING else "")
         for one in found
@@ -63,6 +64,15 @@ def verify(output: Path, trusted: Collection[str], *, unsigned: bool, runner: Ru
         raise VerifyError(*dict.fromkeys(problems))
     kinds = Counter(listed.kind for listed in manifest.files)
     return Verified(dict(sorted(kinds.items())), manifest.fingerprint, manifest.throwaway)
+
+
+def _of_other_images(output: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Yield in what images of all architectures are not those of the results beside them."""
+    if manifest.arch == ALL:
+        try:
+            yield from stale(output)
+        except ElpackError as error:
+            yield from error.problems
 
 
 def _is_read(path: str) -> bool:

@@ -38,7 +38,8 @@ class Desk:
 
     def push(self, *options: str, code: int = 0, to: str = "") -> str:
         """Push, and return what was said."""
-        argv = ["image", "push", "--file", str(self.home / "elpack.toml"), "--to", to or self.repository, *options]
+        argv = ["image", "push", "--file", str(self.home / "elpack.toml"), "--to", to or self.repository]
+        argv += ["--arch", "x86_64", *options]
         done = CliRunner().invoke(app, argv)
         assert done.exit_code == code, done.output
         assert PASSWORD not in done.output

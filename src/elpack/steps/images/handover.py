@@ -20,6 +20,7 @@ from elpack.manifest import (
     write_json,
 )
 from elpack.steps.exchange import exchanged, link_or_copy
+from elpack.steps.images.joint import drop_stale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,7 @@ def add_images(dist: Path, output: Path, files: Mapping[str, Path], seal: Rememb
         if seal:
             seal.file(stage / MANIFEST)
         drop_index(dist)
+    drop_stale(dist)
     write_index(dist)
 
 

@@ -10,6 +10,7 @@ from elpack.images.annotations import about_images, health_command
 from elpack.images.kubernetes import kubernetes
 from elpack.images.quadlet import quadlet
 from elpack.images.running import Run, run_name
+from elpack.steps.images.joint import pushed_digest
 from elpack.steps.images.recipe import images_of
 from elpack.steps.images.tried import archive_of
 
@@ -57,4 +58,4 @@ def _reference(session: Session, flavour: Flavour) -> str:
         what = "the release does not say where its images are pushed"
         fix = "add images.repository, or name the image: --image HOST/NAME@sha256:..."
         raise ImageError(Problem(what, "elpack.toml", fix=fix))
-    return f"{repository}@{archive_of(session, flavour).digest}"
+    return f"{repository}@{pushed_digest(session, archive_of(session, flavour))}"

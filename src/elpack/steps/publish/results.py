@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.errors import Problem, PublishError
-from elpack.listed import kind_of, of_images
+from elpack.listed import ALL, kind_of, of_images
 from elpack.manifest import Wrong, deviations, digest_of, finished, handed_over, misplaced, read_manifest
 from elpack.publication import File
 from elpack.targets import resolve_target
@@ -63,7 +63,8 @@ def read_results(dist: Path, release: Release, target: str = "", *, snapshot: bo
     Raises `PublishError` with every reason why it is not to be published: nothing there, unsigned, signed by another
     key than the release file's, a stand-in's or a throwaway key's without `snapshot`, of several versions or foreign.
     """
-    folders = [path for path in finished(dist) if not target or path.relative_to(dist).parts[0] == target]
+    places = {path: path.relative_to(dist).parts for path in finished(dist)}
+    folders = [path for path, parts in places.items() if target in {"", parts[0]} and parts[1] != ALL]
     if not folders:
         what = f"there are no results{f' for {target}' if target else ''}"
         raise PublishError(Problem(what, where=str(dist), fix="elpack rpm-all makes them"))
