@@ -190,10 +190,8 @@ def _handover(session: Session) -> Handover:
     if release.publish.url:
         url = served_at(release.publish.url, RELEASES, str(session.output.relative_to(session.workspace.dist)))
     about = About(name, release.name, title, url, served=bool(release.publish.url))
-    described = describe(
-        session.gathered.inputs, session.plan, session.gathered.sources, session.base, session.workspace
-    )
-    return Handover(release, session.plan, session.results, about, session.workspace.work / "signing", described)
+    work = session.workspace.work / "signing"
+    return Handover(release, session.plan, session.results, about, work, describe(session))
 
 
 def _install(session: Session, say: Callable[[str], None]) -> None:

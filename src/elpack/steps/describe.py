@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from elpack.openpgp import Fingerprint
     from elpack.plan.facts import Inputs
     from elpack.plan.model import Package, Plan
+    from elpack.session import Session
     from elpack.steps.base import Base
-    from elpack.steps.closure import Sources
     from elpack.steps.repository import Packages
     from elpack.steps.results import Result
     from elpack.store import StoredFile
@@ -82,9 +82,17 @@ class Description:
         return [*written, _written(folder / PROVENANCE / f"{layout}.intoto.json", stated)]
 
 
-def describe(inputs: Inputs, plan: Plan, sources: Sources, base: Base, workspace: Workspace) -> Description:
-    """Return what is known of a build before it is handed over."""
-    materials = [*_sources(plan), *_own_files(workspace), _base(base)]
+def describe(session: Session) -> Description:
+    """Return what is known of a session's build before it is handed over."""
+    inputs, plan, sources, workspace = (
+        session.gathered.inputs,
+        session.plan,
+        session.gathered.sources,
+        session.workspace,
+    )
+    materials = [*_sources(plan), *_own_files(workspace), _base(session.base, "the target")]
+    if session.home is not None:  # roots of this machine's architecture shared the work
+        materials.append(_base(session.home.base, f"the target for {session.home.target.arch}"))
     if sources.lock is not None and sources.lock.sha256:
         materials.append(Material(f"{inputs.release.application.name}: uv.lock", sources.lock.sha256))
     return Description(plan, inputs, _file(workspace.file, workspace.file.name), tuple(materials))
@@ -177,13 +185,13 @@ def _own_files(workspace: Workspace) -> Iterator[Material]:
             yield _file(path, str(path.relative_to(workspace.home)))
 
 
-def _base(base: Base) -> Material:
+def _base(base: Base, whose: str) -> Material:
     """Return the target's own packages: by the digest of their repositories' repomd.xml, one after the other."""
     found = [
         {"id": one.id, "url": url} if (url := cleaned_url(one.location)) else {"id": one.id}
         for one in base.repositories
     ]
-    return Material("repomd.xml of the target", base.digest, annotations={"repositories": found})
+    return Material(f"repomd.xml of {whose}", base.digest, annotations={"repositories": found})
 
 
 def _file(path: Path, name: str) -> Material:

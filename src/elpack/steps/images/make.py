@@ -136,7 +136,7 @@ def _described(order: Order, path: Path, base: From | None, layers: int) -> list
     below = Below(base.name, base.digest) if base else None
     sbom = order.folder / f"{order.stem}.cdx.json"
     write_text(sbom, image_sbom(plan, inputs, order.flavour, rpms=rpms, packages=packages, below=below))
-    known = describe(inputs, plan, session.gathered.sources, session.base, session.workspace)
+    known = describe(session)
     materials = [*known.materials, *([_material(base)] if base else [])]
     subjects = subjects_of(path, order.folder)
     subjects[f"images/{path.name}"] = subjects.pop(path.name)
