@@ -147,12 +147,18 @@ def matrix_page(matrix: Matrix) -> str:
         slug={means: means.name.lower().replace("_", "-") for means in Means},
         words=words,
         dotted=dotted,
+        own=[f"{column} ({' and '.join(targets)})" for column, targets in matrix.own.items()],
+        made=_made,
         interpreter=_interpreter,
     )
 
 
 def _first(columns: Sequence[Column], place: tuple[str, bool]) -> Column:
     return next(one for one in columns if (one.arch, one.musl) == place)
+
+
+def _made(way: Way) -> list[str]:
+    return sorted({"+ wheel" if one.endswith(".whl") else "+ RPM" for one in way.made}, reverse=True)
 
 
 def _interpreter(column: Column) -> str:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _MUSL = (2, 1, 0)
 """Minor versions of musl 1 that wheels name; the newest is that of every release since 2020."""
 _NEWEST_GLIBC = 99
-_PYPY_ABI = {"3.11": "pypy311_pp73"}
+_PYPY = "pp73"
+"""The version in the names of PyPy's wheels."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,7 +92,7 @@ def newer_tags(column: Column, glibc: tuple[int, int]) -> Ranks:
 def _ranked(column: Column, platforms: list[str]) -> Ranks:
     version, interpreter = _numbers(column.python), column.interpreter.tag
     if column.interpreter.implementation is Implementation.PYPY:
-        own: Iterable[Tag] = generic_tags(interpreter, [_PYPY_ABI[column.python]], platforms)
+        own: Iterable[Tag] = generic_tags(interpreter, [f"pypy{column.python.replace('.', '')}_{_PYPY}"], platforms)
         shared = compatible_tags(version, "pp3", platforms)
     else:
         own = cpython_tags(version, [interpreter], platforms)
