@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from elpack.builders.emulation import MACHINE
+from elpack.model import ARCHES
 from elpack.run import Command, Completed, run
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = ("scripts/bootstrap", ".ci/run")
 FAMILIES = ("debian", "fedora")
-GROUPS = {"python", "uv", "run", "image", "test"}
+GROUPS = {"python", "uv", "run", "image", "arm64", "test"}
 STUB = '#!/bin/sh\necho "$(basename "$0") $*" >>"$STUB_LOG"\n{body}\n'
 
 
@@ -117,6 +119,40 @@ def test_what_is_there_is_not_installed(stubbed: Callable[..., dict[str, str]]) 
     missing = bootstrap("--missing", "run", env=env).check().stdout.split()
     assert {"rpm-build", "bubblewrap", "rpm-sign"}.isdisjoint(missing)
     assert "createrepo_c" in missing
+
+
+@pytest.mark.parametrize("goal", ["run", "arm64", "test"])
+def test_the_emulator_comes_with_what_may_need_it(goal: str, stubbed: Callable[..., dict[str, str]]) -> None:
+    missing = bootstrap("--missing", goal, env=stubbed("debian", "", {"dpkg-query": "false"})).check().stdout.split()
+    assert ("qemu-user-static" in missing) is (goal != "run")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("goal", "installed"), [("arm64", True), ("arm64", False), ("test", False), ("run", False)])
+def test_the_kernel_is_told_of_the_emulator(
+    goal: str, needs: Callable[..., None], tmp_path: Path, *, installed: bool
+) -> None:
+    """In a user namespace binfmt_misc is one of its own, which knows nothing at first."""
+    arch = next(arch for arch in ARCHES if arch != MACHINE)
+    needs("dpkg-query", f"qemu-{arch}-static")
+    script = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && "
+    alone = ("unshare", "--user", "--map-root-user", "--mount", "--", "sh", "-c")
+    if run(Command((*alone, f"{script}test ! -e /proc/sys/fs/binfmt_misc/qemu-{arch}"))).returncode:
+        pytest.skip("this kernel, older than 6.7, has one binfmt_misc for all, which is the host's")
+    if not installed:
+        (tmp_path / "binfmt.d").mkdir()
+        script += f"mount --bind {tmp_path}/binfmt.d /usr/lib/binfmt.d && "
+    (tmp_path / "uv").write_text("#!/bin/sh\n")  # the environment is there
+    (tmp_path / "uv").chmod(0o755)
+    call = f"{REPOSITORY}/scripts/bootstrap {goal}"
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = run(Command((*alone, f"{script}{call}; echo first: $? >&2; {call}; exit $?"), env=env))
+    first, _, again = done.stderr.partition("first: ")
+    code = 33 if goal == "arm64" and not installed else 0
+    assert (done.returncode, again[: len(str(code)) + 1]) == (code, f"{code}\n")
+    assert (f"telling the kernel of the emulator for {arch}" in first) is installed
+    assert (f"programs of {arch} do not run here: no binfmt entry" in first) is (not installed and goal != "run")
+    assert again[2:] == "" or not installed
 
 
 @pytest.mark.root

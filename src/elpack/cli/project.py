@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from elpack.cli.guard import guarded
 from elpack.cli.options import Arch, Quiet, ReleaseFile, session_of, workspace_of
+from elpack.errors import ConfigError
 from elpack.report.console import show
 
 commands = typer.Typer()
@@ -17,7 +19,8 @@ commands = typer.Typer()
 @commands.command(epilog="Example: elpack lock")
 @guarded
 def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
-    """Resolve the build requirements anew and write pylock.build.toml."""
+    """Resolve the build requirements anew and write pylock.build.toml, and PyPy's where an image needs it."""
+    from elpack.images.model import Flavour
     from elpack.run import run
     from elpack.steps.alone import alone
     from elpack.steps.buildlock import renew_build_lock
@@ -25,10 +28,13 @@ def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
 
     workspace = workspace_of(file)
     project = read_project(workspace)
+    with_pypy = project.release.images is not None and Flavour.PYPY in project.release.images.flavours
     with alone(workspace):
-        count = renew_build_lock(project, workspace, run)
+        counts = {workspace.build_lock.name: renew_build_lock(project, workspace, run)}
+        if with_pypy:
+            counts[workspace.pypy_lock.name] = renew_build_lock(project, workspace, run, pypy=True)
     if not quiet:
-        show(f"{workspace.build_lock.name} {_sdists(count)}")
+        show("\n".join(f"{name} {_sdists(count)}" for name, count in counts.items()))
 
 
 @commands.command(epilog="Example: elpack init ../shop")
@@ -79,11 +85,16 @@ def standin(file: ReleaseFile = Path("elpack.toml"), arch: Arch = "", quiet: Qui
 
 @commands.command(epilog="Example: elpack doctor")
 @guarded
-def doctor() -> None:
-    """Say which programs the steps need and which of them are missing here."""
+def doctor(file: ReleaseFile = Path("elpack.toml")) -> None:
+    """Say which programs the steps need and which of them are missing here, and how other architectures are built."""
     from elpack.report.doctor import doctor_table, missing_tools
+    from elpack.steps.project import read_project
 
-    show(doctor_table())
+    # it looks at the machine, in any folder, whatever mistakes a release file has
+    release = None
+    with suppress(ConfigError):
+        release = read_project(workspace_of(file)).release
+    show(doctor_table(release))
     missing_tools()
 
 
