@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.builders import BuildJob, Repository
+    from elpack.builders.inside import Inside
     from elpack.builders.roots import CleanRoot
     from elpack.model import Target
     from elpack.run import Completed, Runner
@@ -45,7 +46,7 @@ class BwrapBuilder:
 
     extra are elpack's: build requirements and finished packages. Their content may change between builds.
     work holds the base roots, dnf's cache and what is being built. preload: see `sandboxed`. mechanism: what limits
-    builds on this host.
+    builds on this host. inside: what its builds find beside their root.
     """
 
     target: Target
@@ -55,6 +56,7 @@ class BwrapBuilder:
     extra: tuple[Repository, ...] = ()
     preload: Path | None = None
     mechanism: Mechanism = field(default_factory=Mechanism.here)
+    inside: Inside | None = None
 
     @property
     def name(self) -> str:
@@ -210,6 +212,7 @@ class BwrapBuilder:
             preload=self.preload,
             seccomp=filter_file(self.work),
             scratch=memory_of(job.limits, self.mechanism) // 2,
+            inside=self.inside,
         )
         with fence.around(command) as enclosed:
             return self.runner(enclosed)
@@ -232,6 +235,8 @@ class BwrapBuilder:
         return BuildError(Problem(what, where, why, self._again(job)))
 
     def _again(self, job: BuildJob) -> str:
+        if self.inside:
+            return self.inside.again
         roots = self.roots()
         script = write_script(job, roots.base(), roots.dnf, self.extra, self._kept(job))
         return f"to see it again: sh {script}   (or, for a shell in its build root: sh {script} shell)"

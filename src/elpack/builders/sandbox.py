@@ -10,6 +10,7 @@ from elpack.run import Command
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from elpack.builders.inside import Inside
     from elpack.builders.roots import CleanRoot
 
 
@@ -26,6 +27,7 @@ def sandboxed(
     preload: Path | None = None,
     seccomp: Path | None = None,
     scratch: int = 0,
+    inside: Inside | None = None,
 ) -> Command:
     """Return the command that runs `arguments` in the root as the build user.
 
@@ -35,6 +37,7 @@ def sandboxed(
     With `tty` the program keeps the terminal, for a person who looks around. `preload` is a library of the host
     that every program in there loads first, such as the clock of a second build. `seccomp` is a file with a filter of
     system calls. `scratch` is the size of each folder for temporary files in bytes, half of the memory if it is 0.
+    `inside` is what there is beside the root.
     """
     size = ("--size", str(scratch)) if scratch else ()
     environment = [word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)]
@@ -50,7 +53,7 @@ def sandboxed(
             *("--hostname", HOSTNAME, "--die-with-parent", "--as-pid-1"),
             *("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"),
             *(() if tty else ("--new-session",)),
-            *("--clearenv", *environment, "--chdir", HOME, "--"),
+            *("--clearenv", *environment, *(inside.words() if inside else ()), "--chdir", HOME, "--"),
             *("sh", "-c", '"$@"; exit $?', "sh"),
             *("setpriv", "--reuid", str(UID), "--regid", str(UID), "--clear-groups"),
             *("--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs", "--"),

@@ -80,7 +80,8 @@ class Dnf:
 
     work holds its configuration, its HOME and one cache of metadata and packages that all roots share;
     dnf's own locks make that safe. failure is the class of error for a transaction that dnf refuses. epoch: what
-    scriptlets are told of the time by SOURCE_DATE_EPOCH, in seconds since 1970.
+    scriptlets are told of the time by SOURCE_DATE_EPOCH, in seconds since 1970. scriptlets: whether any run at all; not
+    where the root is for reading only.
     """
 
     repositories: tuple[Repository, ...]
@@ -90,6 +91,7 @@ class Dnf:
     failure: type[ElpackError] = InstallError
     runner: Runner = run
     epoch: int | None = None
+    scriptlets: bool = True
 
     def install(
         self, root: Path, packages: Iterable[str], log: Path, where: str = "", *, docs: bool = False
@@ -98,7 +100,8 @@ class Dnf:
 
         `where` names the culprit in an error.
         """
-        options = ("--setopt=tsflags=",) if docs else ()
+        flags = [*(() if docs else ("nodocs",)), *(() if self.scriptlets else ("noscripts",))]
+        options = () if flags == ["nodocs"] else (f"--setopt=tsflags={','.join(flags)}",)
         return self._transact(root, (*options, "install", *packages), log, where)
 
     def remove(self, root: Path, packages: Iterable[str], log: Path, where: str = "") -> Transaction:
