@@ -185,6 +185,8 @@ class BwrapBuilder:
             job = with_asked(job, tuple(new))
             try:
                 self._add(root, (job,), new)
+                if self.inside:
+                    self.inside.asked(new)
             finally:
                 self._all().forget(self.extra)
         raise BuildError(

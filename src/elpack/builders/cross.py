@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from elpack.builders import unheard
 from elpack.builders.bwrap import BwrapBuilder
-from elpack.builders.dynamic import installable
 from elpack.builders.environment import ENVIRONMENT
 from elpack.builders.inside import Inside
 from elpack.builders.limits import Mechanism
 from elpack.builders.roots import Roots
+from elpack.builders.sysroot import Sysroot, interpreters, settings
 from elpack.cross import judge, pretence
 from elpack.errors import BuildError, ForeignArchError, PrivilegeError, Problem
 from elpack.run import Command, run
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from elpack.builders import BuildJob, Built, Finished, Repository
-    from elpack.builders.roots import CleanRoot
     from elpack.cross.toolchain import Toolchain
     from elpack.model import Target
     from elpack.run import Runner
@@ -116,39 +115,35 @@ class CrossBuilder:
         return Dnf(repositories, self.target.arch, release, work, BuildError, self.runner, scriptlets=False)
 
     @contextmanager
-    def _sysroot(self, jobs: Sequence[BuildJob]) -> Iterator[CleanRoot]:
+    def _sysroot(self, jobs: Sequence[BuildJob]) -> Iterator[Sysroot]:
         """Give the root that a build on the other architecture would have. Nothing runs in it."""
         requires = sorted({requirement for job in jobs for requirement in job.requires})
-        dnf = self._dnf((*self.repositories, *self.extra))
-        log = jobs[0].log.with_suffix(".sysroot.log")
+        dnf, log = self._dnf((*self.repositories, *self.extra)), jobs[0].log.with_suffix(".sysroot.log")
         log.unlink(missing_ok=True)
         with self._sysroots().clean_root() as root:
+            sysroot = Sysroot(root.path, dnf, log, f"the sysroot of {', '.join(job.name for job in jobs)}")
             try:
-                if requires:
-                    words = [word for require in requires for word in installable(require)]
-                    where = f"the sysroot of {', '.join(job.name for job in jobs)}"
-                    dnf.install(root.path, words, log, where)
+                sysroot.add(requires)
+                yield sysroot
             finally:
                 dnf.forget(self.extra)
-            _relative_links(root.path)
-            yield root
 
     @contextmanager
-    def _inside(self, sysroot: CleanRoot) -> Iterator[Inside]:
+    def _inside(self, sysroot: Sysroot) -> Iterator[Inside]:
         """Give what the build finds beside its root: the sysroot, compilers by their plain names, settings."""
         files = Path(tempfile.mkdtemp(prefix="cross-", dir=self.work))
         try:
-            self._write(files, sysroot.path)
+            self._write(files, sysroot)
             again = "the same command builds it again; the log says what it ran"
-            path = ENVIRONMENT["PATH"]
-            yield Inside(self._paths(files, sysroot.path), pretence.environment(self.toolchain, path), again)
+            variables = pretence.environment(self.toolchain, ENVIRONMENT["PATH"])
+            yield Inside(self._paths(files, sysroot), variables, again, sysroot.add)
         finally:
             shutil.rmtree(files, ignore_errors=True)
 
-    def _write(self, files: Path, sysroot: Path) -> None:
+    def _write(self, files: Path, sysroot: Sysroot) -> None:
         files.chmod(0o755)
         (files / "bin").mkdir(mode=0o755)
-        for name, text in self._texts(_library_folders(sysroot), _cxx_folders(sysroot)).items():
+        for name, text in self._texts(sysroot.libraries(), sysroot.cxx_headers()).items():
             (files / name).write_text(text, encoding="utf-8")
             (files / name).chmod(0o755 if name.startswith("bin/") else 0o644)
         for name, to in pretence.links(self.toolchain).items():
@@ -163,20 +158,21 @@ class CrossBuilder:
             "machine.pth": pretence.machine_name(self.toolchain),
         }
 
-    def _paths(self, files: Path, sysroot: Path) -> dict[str, Path]:
+    def _paths(self, files: Path, sysroot: Sysroot) -> dict[str, Path]:
         python = f"python{self.target.python}"
         paths = {
-            pretence.SYSROOT: sysroot,
+            pretence.SYSROOT: sysroot.path,
             pretence.FILES: files,
             "/usr/lib/rpm/macros.d/macros.zz-elpack-cross": files / "macros",
             f"/usr/lib/{python}/site-packages/elpack-cross.pth": files / "machine.pth",
         }
-        own = _settings(sysroot, python)
-        paths[f"/{own.parent.relative_to(sysroot)}/{pretence.SYSCONFIG}.py"] = own
+        own = settings(sysroot.path, python)
+        home = own.parent.relative_to(sysroot.path)
+        paths[f"/{home}/{pretence.SYSCONFIG}.py"] = own
         base = self._native(Inside()).roots().base()
-        for other in _interpreters(base) - {own.parent.relative_to(sysroot)}:
+        for other in interpreters(base) - {home}:
             text = files / f"sysconfig-{other.name}.py"
-            text.write_text(pretence.sysconfig(_settings(base, other.name).stem), encoding="utf-8")
+            text.write_text(pretence.sysconfig(settings(base, other.name).stem), encoding="utf-8")
             paths[f"/{other}/{pretence.SYSCONFIG}.py"] = text
         return paths
 
@@ -194,46 +190,6 @@ class CrossBuilder:
         if problems:
             shutil.rmtree(built.srpm.parent, ignore_errors=True)
             raise ForeignArchError(*problems)
-
-
-def _relative_links(sysroot: Path) -> None:
-    """Make links to absolute paths lead to the same files from where the build sees them."""
-    for top in ("usr/include", "usr/lib", "usr/lib64"):
-        for text, folders, names in os.walk(sysroot / top):
-            for path in (Path(text, name) for name in (*folders, *names)):
-                if path.is_symlink() and path.readlink().is_absolute():
-                    goal = sysroot / str(path.readlink())[1:]
-                    path.unlink()
-                    path.symlink_to(os.path.relpath(goal, path.parent))
-
-
-def _library_folders(sysroot: Path) -> list[str]:
-    """Return the folders of the sysroot where the target's own compiler keeps its libraries, newest first."""
-    found = sorted((path.parent for path in sysroot.glob("usr/lib/gcc/*/*/libgcc.a")), reverse=True)
-    return [str(path.relative_to(sysroot)) for path in found]
-
-
-def _cxx_folders(sysroot: Path) -> list[str]:
-    """Return the folders of the sysroot that hold the C++ library's headers, in the order of the target's compiler."""
-    found = []
-    for path in sorted(sysroot.glob("usr/include/c++/*"))[-1:]:
-        own = (*sysroot.glob(f"usr/include/*-linux-gnu/c++/{path.name}"), *path.glob("*-linux*"))
-        found += [path, *sorted(own), path / "backward"]
-    return [str(path.relative_to(sysroot)) for path in found]
-
-
-def _interpreters(root: Path) -> set[Path]:
-    """Return the folders of a root's Pythons that can say how they were compiled."""
-    return {path.parent.relative_to(root) for path in root.glob("usr/lib*/python3.*/_sysconfigdata__*.py")}
-
-
-def _settings(root: Path, python: str) -> Path:
-    """Return the module of a root's Python that says how it was compiled."""
-    found = sorted(root.glob(f"usr/lib*/{python}/_sysconfigdata__*.py"))
-    if not found:
-        fix = f"its build requirements lack {python}-devel"
-        raise BuildError(Problem(f"the sysroot has no {python}", where=str(root), fix=fix))
-    return found[0]
 
 
 def _explained(jobs: Sequence[BuildJob], error: BuildError) -> BuildError | ForeignArchError:

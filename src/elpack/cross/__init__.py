@@ -1,1 +1,1 @@
-"""Compiling for another architecture by a compiler of this one: the pure half. `elpack.builders.cross` carries it out."""
+"""Cross-compiling, the pure half: compilers, what builds are made believe, and what is told of them."""

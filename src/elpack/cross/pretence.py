@@ -61,7 +61,7 @@ def wrappers(chain: Toolchain, libraries: Iterable[str], cxx: Iterable[str]) -> 
     link = "".join(f" -L{SYSROOT}/{folder}" for folder in libraries)
     headers = "".join(f" -isystem {SYSROOT}/{folder}" for folder in cxx)
     options = {"gcc": link, "g++": f" -nostdinc++{headers}{link}", "cpp": ""}
-    found = {}
+    found: dict[str, str] = {}
     for tool, names in _COMPILERS.items():
         text = _WRAPPER.format(
             arch=chain.arch, own=_OWN, sysroot=SYSROOT, program=f"{chain.triplet}-{tool}", options=options[tool]
@@ -88,7 +88,7 @@ def cmake_toolchain(chain: Toolchain) -> str:
 
 
 def rpm_macros(chain: Toolchain) -> str:
-    """Return rpm's settings: the other architecture's strip and the like, and import checks that only say what is left."""
+    """Return rpm's settings: the other architecture's tools, and import checks that only say what they leave out."""
     tools = [f"%__{tool} /usr/bin/{chain.triplet}-{tool}" for tool in _MACROS]
     skipped = ("elpack_check_import()", "py3_check_import(e:f:t)", "pyproject_check_import(e:t)")
     checks = [f"%{name} echo '{NOT_RUN}' %{{*}}" for name in skipped]

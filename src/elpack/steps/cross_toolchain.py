@@ -1,4 +1,4 @@
-"""Where a cross compiler comes from: a real EL's repositories, or Debian's packages repacked once, as the stand-in is."""
+"""Where a cross compiler comes from: a real EL's repositories, or Debian's packages, repacked as the stand-in is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 from dataclasses import replace
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.builders import Repository
@@ -35,6 +34,7 @@ from elpack.steps.standin_tree import remove_tree, set_times, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from elpack.cross.toolchain import Toolchain
     from elpack.model import Target
