@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from elpack.errors import CommandError, ToolMissingError
-from elpack.run import Command, Completed, marked, run, running, stop_logged, tail
+from elpack.run import Command, Completed, marked, run, running, stop_logged, tail, talking
+from elpack.supervise import Enclosure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,4 +240,57 @@ def test_a_program_that_ended_by_itself_tells_how() -> None:
 
 def test_a_program_that_is_not_there_cannot_run_meanwhile() -> None:
     with pytest.raises(ToolMissingError), running(Command(("no-such-program",))):
+        pass
+
+
+def talk(code: str, log: Path, seconds: float = 60, listens: int = 1 << 20) -> Command:
+    return python(f"import os, sys, time\n{code}", log=log, timeout=seconds, enclosed=Enclosure(listens))
+
+
+def test_a_talk_takes_more_than_any_pipe_holds(tmp_path: Path) -> None:
+    code = "data = sys.stdin.buffer.read(3 << 20)\nsys.stdout.buffer.write(data[::-1])\nprint('well', file=sys.stderr)"
+    with talking(talk(code, tmp_path / "log")) as one:
+        assert one.say.write(b"ab" * (3 << 19)) == 3 << 20
+        assert one.hear.read() == b"ba" * (3 << 19)
+        assert one.hang_up(20) == 0
+    assert (tmp_path / "log").read_text() == "well\n"
+
+
+def test_a_talk_with_one_who_says_nothing_ends(tmp_path: Path) -> None:
+    with talking(talk("time.sleep(60)", tmp_path / "log", seconds=0.3)) as one:
+        with pytest.raises(TimeoutError):
+            one.hear.read(1)
+        with pytest.raises(TimeoutError):
+            one.say.write(bytes(1 << 20))
+
+
+def test_a_talk_is_over_when_either_side_is_gone(tmp_path: Path) -> None:
+    with talking(talk("sys.exit(3)", tmp_path / "log")) as one:
+        assert one.hear.read() == b""
+        with pytest.raises(BrokenPipeError):
+            one.say.write(bytes(1 << 20))
+        assert one.hang_up(20) == 3
+    with talking(talk("sys.stdin.read(); print('bye', file=sys.stderr)", tmp_path / "log")):
+        pass
+    assert (tmp_path / "log").read_text() == "bye\n", "it hears that we are gone, and has a moment"
+
+
+def test_who_complains_without_end_is_not_listened_to(tmp_path: Path) -> None:
+    code = "try:\n  while True: os.write(2, bytes(9999))\nexcept OSError: print('enough')"
+    with talking(talk(code, tmp_path / "log", listens=50_000)) as one:
+        assert one.hear.read() == b"enough\n"
+    assert (tmp_path / "log").stat().st_size == 50_000
+
+
+def test_what_a_talk_leaves_behind_holds_nobody_up(tmp_path: Path) -> None:
+    """As ssh does that serves later connections: it has a session of its own, and our pipe for its complaints."""
+    code = "import subprocess\nsubprocess.Popen(('sleep', '21.9'), start_new_session=True, stdout=2)\nprint('left')"
+    start = time.monotonic()
+    with talking(talk(code, tmp_path / "log")) as one:
+        assert one.hear.readline() == b"left\n"
+    assert time.monotonic() - start < 20
+
+
+def test_a_talk_needs_a_program() -> None:
+    with pytest.raises(ToolMissingError, match="no-such-program"), talking(Command(("no-such-program",))):
         pass

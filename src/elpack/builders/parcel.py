@@ -133,12 +133,12 @@ def _send_file(stream: IO[bytes], item: Item, path: Path) -> None:
 
 def _size_of_head(stream: IO[bytes], what: str) -> int:
     line = stream.readline(_LINE)
-    if not line:
+    if len(line) < _LINE and not line.endswith(b"\n") and line[: len(_MAGIC)] == _MAGIC.encode()[: len(line)]:
         raise EOFError
     match = _BEGINNING.fullmatch(line)
     if match is None:
         why = "something else than elpack writes there, such as a shell's start-up files"
-        raise ArchiveError(Problem(f"it begins with {line + stream.readline(_SHOWN)!r}", what, why))
+        raise ArchiveError(Problem(f"it begins with {line!r}", what, why))
     if int(match[1]) != PROTOCOL:
         raise OtherVersionError(f"with protocol {int(match[1])}")
     if int(match[2]) > _LONGEST_HEAD:

@@ -115,7 +115,7 @@ class WorkerBuilder:
 
     def _ask(self, job: BuildJob, into: Path) -> None:
         """Send the job, and put what the worker made into a folder."""
-        rpms = tuple(path for one in self.extra if is_folder(one) for path in folder(one).glob("*.rpm"))
+        rpms = tuple(path for one in self.extra if is_folder(one) for path in _packages(folder(one)))
         order = Order(self.target.name, self.target.python, self.target.arch, self.base, job, rpms)
         command = Command(
             self.command,
@@ -155,7 +155,7 @@ class WorkerBuilder:
 
     def _told(self, job: BuildJob, problem: Problem, *, failed: bool) -> Problem:
         """Return a worker's problem as it is told here, where its paths mean nothing."""
-        where = f"{job.name} ({job.log})" if failed else self._where()
+        where = f"{job.name} ({job.log})" if failed else self._where(problem.where)
         return replace(
             problem, where=where, fix=f"on the worker, {self._words()}: {problem.fix}" if problem.fix else ""
         )
@@ -180,6 +180,11 @@ class WorkerBuilder:
 
     def _words(self) -> str:
         return shlex.join(self.command)
+
+
+def _packages(repository: Path) -> list[Path]:
+    """Return the packages of a repository that can be installed."""
+    return [path for path in repository.rglob("*.rpm") if not path.name.endswith(".src.rpm")]
 
 
 _ALIVE = "see whether it is alive; ssh notices a dead host by ServerAliveInterval in ~/.ssh/config"
