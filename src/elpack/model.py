@@ -219,6 +219,11 @@ class Target:
         """Return what the interpreter, and its folder in a virtual environment, are called: python3.12, pypy3.11."""
         return f"{'pypy' if self.pypy else 'python'}{self.python}"
 
+    @property
+    def interpreter_name(self) -> str:
+        """Return what people call the interpreter: CPython 3.12, PyPy 7.3 (Python 3.11)."""
+        return f"PyPy {self.pypy} (Python {self.python})" if self.pypy else f"CPython {self.python}"
+
     def marker_environment(self) -> dict[str, str]:
         """Return the PEP 508 environment of this target's Python. The patch level is that of the series' end."""
         return {

@@ -30,6 +30,15 @@ class Workspace:
         return self.home / "specs" / "overrides"
 
     @property
+    def pypy_lock(self) -> Path:
+        """The lock of build requirements of what is compiled for PyPy."""
+        return self.home / "pylock.pypy.toml"
+
+    def build_lock_of(self, target: Target) -> Path:
+        """Return the lock of build requirements that serves a target."""
+        return self.pypy_lock if target.pypy else self.build_lock
+
+    @property
     def changelog(self) -> Path:
         """The changelogs of the first-party packages."""
         return self.home / "specs" / "changelog.toml"

@@ -82,7 +82,7 @@ def test_a_wheel_for_pypy_is_taken(pypy: Target, wheels: tuple[str, ...], taken:
     ],
 )
 def test_a_wheel_for_another_interpreter_is_not(pypy: Target, wheel: str) -> None:
-    assert _choice(pypy, wheel) == (Policy.SDIST, "the lock pins no wheel for PyPy 7.3 (3.11) on x86_64")
+    assert _choice(pypy, wheel) == (Policy.SDIST, "the lock pins no wheel for PyPy 7.3 (Python 3.11) on x86_64")
 
 
 def test_a_wheel_for_a_newer_glibc_is_told(pypy: Target) -> None:

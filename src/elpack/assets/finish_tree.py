@@ -19,7 +19,8 @@ import shutil
 import sys
 from pathlib import Path
 
-PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+IS_PYPY = sys.implementation.name == "pypy"
+PYTHON = f"{'pypy' if IS_PYPY else 'python'}{sys.version_info.major}.{sys.version_info.minor}"
 NOT_SHIPPED = ("direct_url.json", "uv_cache.json", "REQUESTED", "INSTALLER")
 TAG = sys.implementation.cache_tag
 LINKS = {Path("lib64"), *(Path("bin", name) for name in ("python", "python3", PYTHON))}

@@ -12,12 +12,14 @@ from elpack.cli.options import (
     Arch,
     BuilderName,
     DistFolder,
+    EachArch,
     Json,
     Offline,
     Quiet,
     ReleaseFile,
     TargetName,
     Unsigned,
+    WayName,
     Workers,
     WorkFolder,
     session_of,
@@ -26,10 +28,15 @@ from elpack.images.model import Flavour, Mode
 from elpack.report.console import print_json, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from elpack.session import Session
     from elpack.steps.images.build import BuiltImage
+    from elpack.steps.images.joint import Joined
 
 Flavours = Annotated[
-    list[Flavour] | None, typer.Option("--flavour", help="uv or rpm, may be given twice; else what the release says.")
+    list[Flavour] | None,
+    typer.Option("--flavour", help="uv, rpm or pypy, may be given more than once; else what the release says."),
 ]
 
 commands = typer.Typer()
@@ -40,7 +47,8 @@ commands = typer.Typer()
 def build(
     file: ReleaseFile = Path("elpack.toml"),
     target: TargetName = "",
-    arch: Arch = "",
+    arch: EachArch = "",
+    way: WayName = None,
     flavour: Flavours = None,
     mode: Annotated[
         Mode | None, typer.Option(help="host or container: where uv works for flavour uv; else what the release says.")
@@ -56,8 +64,11 @@ def build(
 ) -> None:
     """Make the images of the application, after building what is missing of its RPMs and their repository."""
     from elpack.engine.connect import need_podman
-    from elpack.pipeline import Step, carry_out, signed_repository
+    from elpack.pipeline import Step, carry_out, carry_out_each, signed_repository
+    from elpack.report.images import built_json, built_lines, joined_json, joined_lines
     from elpack.steps.images.build import build_images
+    from elpack.steps.images.foreign import need_for_build
+    from elpack.steps.images.pypy import check_pypy
 
     session = session_of(
         file,
@@ -70,19 +81,51 @@ def build(
         work=work,
         dist=dist,
         quiet=quiet or as_json,
+        way=way,
     )
     need_podman()  # told now, not after the RPMs were built
-    made: list[BuiltImage] = []
+    if Flavour.PYPY in (flavour or ()):  # told now as well, if the release does not name it
+        carry_out(session, "plan", Step("pypy", "Look at what PyPy needs", lambda session, _: check_pypy(session)))
+    made: dict[Path, list[BuiltImage]] = {}
+
+    def action(session: Session, say: Callable[[str], None]) -> None:
+        found = build_images(session, flavour or (), mode, say, repository=lambda: signed_repository(session))
+        made[session.output] = list(found)
+
     step = Step(
-        "images",
-        "Make images",
-        lambda session, say: made.extend(
-            build_images(session, flavour or (), mode, say, repository=lambda: signed_repository(session))
-        ),
-        root=True,
+        "images", "Make images", action, root=True, need=lambda session: need_for_build(session, flavour or (), mode)
     )
-    carry_out(session, "repository", step)
-    _tell(made, session.output, as_json=as_json, quiet=quiet)
+    sessions = carry_out_each(session, "repository", step)
+    if len(sessions) == 1:
+        folder = sessions[0].output
+        _tell(made[folder], folder, as_json=as_json, quiet=quiet)
+        return
+    joined = () if unsigned else _joined(sessions[0])
+    if as_json:
+        built = {
+            str(folder.relative_to(session.workspace.dist)): built_json(one, folder) for folder, one in made.items()
+        }
+        print_json({"images": built, "joined": joined_json(joined, session.workspace.dist)})
+    elif not quiet:
+        show("\n".join([*map(built_lines, made.values()), joined_lines(joined)]))
+
+
+def _joined(session: Session) -> tuple[Joined, ...]:
+    """Put the images of all architectures together, as `image index` does."""
+    from elpack.pipeline import Step, carry_on
+    from elpack.steps.images.joint import join_images
+    from elpack.steps.images.ready import Wanted, ready_images
+
+    made: list[Joined] = []
+
+    def action(session: Session, say: Callable[[str], None]) -> None:
+        if session.signer is not None:
+            dist, wanted = session.workspace.dist, Wanted(session.target.name)
+            images = ready_images(dist, session.project.release, wanted, snapshot=True)
+            made.extend(join_images(dist, images, session.signer, say))
+
+    carry_on(session, Step("index", "Put images together", action))
+    return tuple(made)
 
 
 @commands.command(epilog="Example: elpack image local --target el9-standin")

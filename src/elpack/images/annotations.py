@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 HEALTH = "io.elpack.health"
 """The label with the argument vector, as JSON, that ends with 0 while all is well. OCI has no field for it."""
+INTERPRETER = "io.elpack.interpreter"
+"""The label and annotation that says which Python runs the application, where it is not the target's own."""
 _STANDIN = "io.elpack.standin"
 _PREFIX = "org.opencontainers.image."
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
@@ -53,7 +55,8 @@ def tag_of(application: str, stem: str) -> str:
 class About:
     """What all images of one release for one target say. name: the application's; evr: version-release of its RPM.
 
-    revision: ``sha256:`` and the digest of the source that the application was made of.
+    revision: ``sha256:`` and the digest of the source that the application was made of. interpreter: where it is not
+    the target's own.
     """
 
     name: str
@@ -68,6 +71,7 @@ class About:
     created: dt.date
     standin: bool
     arch: str
+    interpreter: str = ""
 
     def tag(self, flavour: Flavour) -> str:
         """Return the tag of a flavour; what RPM's versions may hold and tags may not becomes ``_``."""
@@ -108,6 +112,7 @@ def about_images(release: Release, plan: Plan) -> About:
         created=release.date,
         standin=plan.target.standin,
         arch=plan.target.arch,
+        interpreter=plan.target.interpreter_name if plan.target.pypy else "",
     )
 
 
@@ -126,7 +131,8 @@ def oci_annotations(about: About, *, base: str = "", digest: str = "") -> dict[s
         "base.name": base,
         "base.digest": digest,
     }
-    return {f"{_PREFIX}{key}": value for key, value in sorted(said.items()) if value}
+    found = {f"{_PREFIX}{key}": value for key, value in sorted(said.items()) if value}
+    return found | ({INTERPRETER: about.interpreter} if about.interpreter else {})
 
 
 def labels(about: About, health: tuple[str, ...], *, base: str = "", digest: str = "") -> dict[str, str]:

@@ -57,15 +57,15 @@ class Recipe:
 
 def file_name(flavour: Flavour, mode: Mode) -> str:
     """Return the name of a Containerfile in the folder of its target and architecture."""
-    return f"{flavour}-{mode}.Containerfile" if flavour is Flavour.UV else f"{flavour}.Containerfile"
+    return f"{flavour}.Containerfile" if flavour is Flavour.RPM else f"{flavour}-{mode}.Containerfile"
 
 
 def containerfile(recipe: Recipe, flavour: Flavour, mode: Mode, base: From | None = None) -> str:
-    """Return a Containerfile; base: that of flavour `uv`. Raises `ImageError` for what no Containerfile can hold."""
+    """Return a Containerfile; base: of all but flavour `rpm`. Raises `ImageError` for what no Containerfile can hold."""
     if flavour is Flavour.RPM:
         base, parts = None, _of_rpms()
     elif base is None:
-        raise ImageError(Problem("flavour uv starts from a base image, and there is none", recipe.target))
+        raise ImageError(Problem(f"flavour {flavour} starts from a base image, and there is none", recipe.target))
     else:
         parts = _of_tars(recipe, base) if mode is Mode.HOST else _of_stage(recipe, base)
     sections = [_head(recipe, flavour, mode), *parts, _settings(recipe, base)]

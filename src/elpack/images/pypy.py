@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from elpack.model import SelectedDist, Target, WheelFacts
     from elpack.plan.policy import Choice
 
-LOCK = "pylock.pypy.toml"
-"""The lock of build requirements of what is compiled for PyPy, relative to the release file."""
 DEBIAN = "trixie"
 """The release of Debian whose PyPy everything is unpacked and compiled by, whichever image it goes into."""
 BUILD_PACKAGES = (
@@ -46,6 +44,11 @@ def pypy_target(target: Target, bases: Mapping[str, str]) -> Target:
     return replace(wanted, interpreter=f"/usr/bin/pypy{base.version}", python_rpm="", devel_rpm="")
 
 
+def needs_rust(sdist: SdistFacts) -> bool:
+    """Tell whether building an sdist compiles Rust: its crates would come from the network, unpinned by any lock."""
+    return any(map(_RUST.match, sdist.build_requires))
+
+
 def cannot_be_had(
     dists: Mapping[NormalizedName, SelectedDist],
     chosen: Mapping[NormalizedName, Choice],
@@ -59,7 +62,7 @@ def cannot_be_had(
     for name, choice in sorted(chosen.items()):
         found = facts.get(choice.file.sha256) if choice.file else None
         why = choice.problem
-        if isinstance(found, SdistFacts) and any(map(_RUST.match, found.build_requires)):
+        if isinstance(found, SdistFacts) and needs_rust(found):
             why = "its sdist compiles Rust, whose crates no lock pins"
         if why:
             dist = dists[name]

@@ -39,16 +39,20 @@ def installed_paths(package: Package, facts: WheelFacts | SdistFacts, python: st
 
 
 def wheel_path(member: str, python: str, lib: str = "lib") -> str:
-    """Return where an installer puts a wheel's member, below the prefix (binary distribution format, *.data)."""
-    site_packages = f"{lib}/python{python}/site-packages"
+    """Return where an installer puts a wheel's member, below the prefix (binary distribution format, *.data).
+
+    python: CPython's version, or what another interpreter is called, such as pypy3.11.
+    """
+    name = f"python{python}" if python[:1].isdigit() else python
+    site_packages = f"{lib}/{name}/site-packages"
     found = _DATA.fullmatch(member)
     if found is None:
         return f"{site_packages}/{member}"
     folder = {
-        "purelib": f"lib/python{python}/site-packages/",
+        "purelib": f"lib/{name}/site-packages/",
         "platlib": f"{site_packages}/",
         "scripts": "bin/",
-        "headers": f"include/python{python}/",
+        "headers": f"include/{name}/",
         "data": "",
     }
     return folder.get(found["scheme"], "") + found["rest"]

@@ -104,11 +104,7 @@ def why_no_wheel(wheels: tuple[RemoteFile, ...], target: Target) -> str:
         need = ".".join(map(str, too_new[0]))
         have = ".".join(map(str, target.glibc))
         return f"its wheels need glibc {need}, the target has {have}"
-    return f"the lock pins no wheel for {_interpreter(target)} on {target.arch}"
-
-
-def _interpreter(target: Target) -> str:
-    return f"PyPy {target.pypy} ({target.python})" if target.pypy else f"CPython {target.python}"
+    return f"the lock pins no wheel for {target.interpreter_name} on {target.arch}"
 
 
 def _sdist(dist: SelectedDist, reason: str) -> Choice:

@@ -222,4 +222,5 @@ def _ordered(value: Any) -> Any:
 def _about(plan: Plan, kind: str) -> dict[str, str]:
     target = plan.target
     about = {"target": target.name, "python": target.python, "arch": target.arch, "content": kind}
+    about |= {"interpreter": target.interpreter_name} if target.pypy else {}
     return about | ({"standin": "true: nothing of this is EL9's"} if target.standin else {})

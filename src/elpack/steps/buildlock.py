@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from elpack.atomic import write_text
 from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
 from elpack.errors import BuildLockError
+from elpack.images.pypy import needs_rust, pypy_target
 from elpack.model import Layout, Policy, SdistFacts
 from elpack.naming import dist_name
 from elpack.steps.closure import Closure, close, fetch, read_sources
@@ -31,24 +32,26 @@ if TYPE_CHECKING:
     from elpack.workspace import Workspace
 
 
-def check_build_lock(project: Project, sources: Sources, workspace: Workspace, *, offline: bool = False) -> None:
+def check_build_lock(
+    project: Project, sources: Sources, workspace: Workspace, *, offline: bool = False, pypy: bool = False
+) -> None:
     """Raise `BuildLockError` with all reasons why the build lock does not belong to the release any more.
 
-    It serves all targets at once, so all of them are looked at, whichever is built.
+    It serves all targets at once, so all of them are looked at, whichever is built. pypy: PyPy's lock is meant.
     """
-    closures = _closures(project, sources)
+    closures = _closures(project, sources, pypy=pypy)
     facts, _ = _sdists(closures, sources, workspace, offline=offline)
     inputs = _inputs(project, closures, facts)
-    path = workspace.build_lock
+    path = workspace.pypy_lock if pypy else workspace.build_lock
     problems = build_lock_stale(own_text(path, path.name, BuildLockError), inputs, path.name)
     if problems:
         raise BuildLockError(*problems)
 
 
-def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> int:
-    """Write the build lock anew for all targets of the release; return how many sdists it serves."""
+def renew_build_lock(project: Project, workspace: Workspace, runner: Runner, *, pypy: bool = False) -> int:
+    """Write the build lock, or PyPy's, anew for all targets of the release; return how many sdists it serves."""
     sources = read_sources(project, workspace, runner=runner)
-    closures = _closures(project, sources)
+    closures = _closures(project, sources, pypy=pypy)
     facts, paths = _sdists(closures, sources, workspace)
     text = make_build_lock(
         facts,
@@ -59,11 +62,15 @@ def renew_build_lock(project: Project, workspace: Workspace, runner: Runner) -> 
         overrides=_overrides(project, closures),
         index=project.release.index,
     )
-    write_text(workspace.build_lock, text)
+    write_text(workspace.pypy_lock if pypy else workspace.build_lock, text)
     return len(facts)
 
 
-def _closures(project: Project, sources: Sources) -> list[Closure]:
+def _closures(project: Project, sources: Sources, *, pypy: bool) -> list[Closure]:
+    if pypy:
+        bases = project.release.images.bases if project.release.images else {}
+        targets = [resolve_target(choice, arch) for choice in project.release.targets for arch in choice.arches]
+        return [close(project, sources, pypy_target(target, bases), Layout.STACK) for target in targets]
     # a bundle is made of the stack's packages
     layouts = [layout for layout in project.release.layouts if layout is not Layout.BUNDLE]
     return [
@@ -79,13 +86,15 @@ def _sdists(
 ) -> tuple[list[SdistFacts], dict[str, Path]]:
     """Return the facts of every sdist that some target builds, and where the files lie, by file name.
 
-    A checkout's sdist has the digest of what says how it is built in place of the whole file's.
+    A checkout's sdist has the digest of what says how it is built in place of the whole file's. What would need
+    Rust for PyPy is left out: it cannot be built.
     """
     chosen: dict[str, RemoteFile] = {}
     for closure in closures:
         for choice in closure.chosen.values():
             if choice.policy is Policy.SDIST and choice.file is not None:
                 chosen[choice.file.filename] = choice.file
+    with_pypy = any(closure.target.pypy for closure in closures)
     files = [chosen[name] for name in sorted(chosen)]
     paths = fetch(files, sources, workspace, offline=offline)
     facts = read_facts(files, paths, workspace.facts)
@@ -93,7 +102,7 @@ def _sdists(
     found = [
         replace(fact, sha256=build_files_digest(path)) if (path := paths[file.sha256]).is_relative_to(made) else fact
         for file in files
-        if isinstance(fact := facts[file.sha256], SdistFacts)
+        if isinstance(fact := facts[file.sha256], SdistFacts) and not (with_pypy and needs_rust(fact))
     ]
     return found, {file.filename: paths[file.sha256] for file in files}
 

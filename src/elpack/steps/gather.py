@@ -47,12 +47,13 @@ def gather(
     workspace: Workspace,
     *,
     layout: Layout | None = None,
+    sources: Sources | None = None,
     offline: bool = False,
     runner: Runner = run,
     progress: Progress | None = None,
 ) -> Gathered:
-    """Fetch and read everything that a plan for the target needs."""
-    sources = read_sources(project, workspace, offline=offline, runner=runner)
+    """Fetch and read everything that a plan for the target needs. sources: those that were read before."""
+    sources = sources or read_sources(project, workspace, offline=offline, runner=runner)
     layout = layout or project.release.layout
     closure = close(project, sources, target, layout)
     if layout is Layout.SYSTEM:
@@ -90,7 +91,7 @@ def gather(
 
 
 def _build_dists(workspace: Workspace, target: Target) -> tuple[tuple[SelectedDist, ...], dict[str, tuple[str, ...]]]:
-    path = workspace.build_lock
+    path = workspace.build_lock_of(target)
     if not path.exists():
         raise BuildLockError(Problem("there is no lock of build requirements", where=str(path), fix="elpack lock"))
     text = own_text(path, path.name, BuildLockError)

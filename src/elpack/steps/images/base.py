@@ -115,9 +115,7 @@ def _label(engine: Engine, reference: str) -> str:
 
 
 def _debian(definition: BaseDefinition, session: Session, say: Callable[[str], None]) -> DebianRoot:
-    return debian_root(
-        definition.debian, definition.packages, session.target, session.workspace, session.runner, say
-    )
+    return debian_root(definition.debian, definition.packages, session.target, session.workspace, session.runner, say)
 
 
 def _unpack(root: DebianRoot, arch: str, home: Path) -> None:

@@ -19,7 +19,8 @@ from elpack.steps.images.files import refuse_layout
 from elpack.steps.images.handover import add_images
 from elpack.steps.images.image_keys import handed_key
 from elpack.steps.images.keys import image_key, made_before, remember
-from elpack.steps.images.make import Order, make
+from elpack.steps.images.make import Order, make, order_name
+from elpack.steps.images.pypy import pypy_session, with_root
 from elpack.steps.images.recipe import base_definition, committed_base, flavours_of, images_of, recipe_of
 from elpack.steps.images.subjects import SUFFIX
 from elpack.steps.images.uv_inputs import made_here
@@ -82,7 +83,7 @@ def build_images(
     and what layers raise.
     """
     refuse_layout(session)
-    orders = _orders(session, flavours, mode or images_of(session).mode, repository)
+    orders = _orders(session, flavours, mode or images_of(session).mode, repository, say)
     made = _all_made(orders, say)
     files = {path.name: path for one in made for path in one.files}
     with Store(session.workspace.store) as store:
@@ -134,19 +135,26 @@ def _no_repository() -> Repository:
 
 
 def _orders(
-    session: Session, flavours: Sequence[Flavour], mode: Mode, repository: Callable[[], Repository]
+    session: Session,
+    flavours: Sequence[Flavour],
+    mode: Mode,
+    repository: Callable[[], Repository],
+    say: Callable[[str], None],
 ) -> list[Order]:
-    recipe = recipe_of(session, base_definition(session).python)
     home = session.workspace.work / "images" / "made" / f"{session.target.name}-{session.target.arch}"
-    orders = [Order(session, recipe, one, mode, home, repository) for one in flavours_of(session, flavours)]
-    return [Order(session, recipe, one.flavour, mode, home / one.name, repository) for one in orders]
+    orders = []
+    for flavour in flavours_of(session, flavours):
+        side = with_root(pypy_session(session), say) if flavour is Flavour.PYPY else session
+        recipe = recipe_of(side, base_definition(side).python)
+        orders.append(Order(side, recipe, flavour, mode, home / order_name(flavour, mode), repository))
+    return orders
 
 
 def _all_made(orders: Sequence[Order], say: Callable[[str], None]) -> list[_Made]:
     """Return all images, those that an earlier run made as they are. Without any to make no engine is needed."""
     session = orders[0].session
-    listed, base = read_manifest(session.output, ImageError), committed_base(session)
-    keys = [image_key(session, containerfile(one.recipe, one.flavour, one.mode, base), listed) for one in orders]
+    listed = read_manifest(session.output, ImageError)
+    keys = [image_key(one.session, _committed(one), listed) for one in orders]
     found = [made_before(one.folder, key) for one, key in zip(orders, keys, strict=True)]
     if all(found):
         return [_Made(one, *before, cached=True) for one, before in zip(orders, found, strict=True) if before]
@@ -158,6 +166,10 @@ def _all_made(orders: Sequence[Order], say: Callable[[str], None]) -> list[_Made
             made.append(_Made(one, *before, cached=True) if before else _make(one, key, podman, say))
         podman.prune()
     return made
+
+
+def _committed(order: Order) -> str:
+    return containerfile(order.recipe, order.flavour, order.mode, committed_base(order.session))
 
 
 def _make(order: Order, key: str, podman: Engine, say: Callable[[str], None]) -> _Made:

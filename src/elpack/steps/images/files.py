@@ -10,9 +10,11 @@ from elpack.images.containerfile import containerfile, file_name
 from elpack.images.model import Flavour, Mode
 from elpack.model import Layout
 from elpack.steps.committed import committed, differences, make_folder
-from elpack.steps.images.recipe import base_definition, committed_base, recipe_of
+from elpack.steps.images.pypy import pypy_session
+from elpack.steps.images.recipe import base_definition, committed_base, images_of, recipe_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from elpack.session import Session
@@ -51,9 +53,14 @@ def folder_of(session: Session) -> Path:
 
 def texts_of(session: Session) -> dict[str, str]:
     """Return all Containerfiles of a planned session by file name, with what is known before anything is built."""
-    python = base_definition(session).python
-    recipe, base = recipe_of(session, python), committed_base(session)
-    made = ((Flavour.UV, Mode.HOST), (Flavour.UV, Mode.CONTAINER), (Flavour.RPM, Mode.HOST))
+    texts = _texts(session, ((Flavour.UV, Mode.HOST), (Flavour.UV, Mode.CONTAINER), (Flavour.RPM, Mode.HOST)))
+    if Flavour.PYPY not in images_of(session).flavours:
+        return texts
+    return texts | _texts(pypy_session(session), ((Flavour.PYPY, Mode.HOST), (Flavour.PYPY, Mode.CONTAINER)))
+
+
+def _texts(session: Session, made: Iterable[tuple[Flavour, Mode]]) -> dict[str, str]:
+    recipe, base = recipe_of(session, base_definition(session).python), committed_base(session)
     return {file_name(flavour, mode): containerfile(recipe, flavour, mode, base) for flavour, mode in made}
 
 

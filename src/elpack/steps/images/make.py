@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from elpack.builders import Repository
     from elpack.engine import Engine
     from elpack.images.containerfile import Recipe
+    from elpack.model import Target
     from elpack.session import Session
 
 
@@ -53,13 +54,18 @@ class Order:
 
     @property
     def name(self) -> str:
-        """How it is told from others of the same target: ``uv-host``, ``uv-container``, ``rpm``."""
-        return file_name(self.flavour, self.mode).partition(".")[0]
+        """How it is told from others of the same target."""
+        return order_name(self.flavour, self.mode)
 
     @property
     def log(self) -> Path:
         """The log of the engine's build."""
         return self.session.output / "logs" / "images" / f"{self.name}.log"
+
+
+def order_name(flavour: Flavour, mode: Mode) -> str:
+    """Return how an image is told from others of the same target: ``uv-host``, ``uv-container``, ``rpm``."""
+    return file_name(flavour, mode).partition(".")[0]
 
 
 def make(order: Order, engine: Engine, say: Callable[[str], None]) -> list[Path]:
@@ -146,11 +152,15 @@ def _described(order: Order, path: Path, base: From | None, layers: int) -> list
         materials,
         known.release_file,
         version=__version__,
-        image={"flavour": str(order.flavour), "mode": str(order.mode)},
+        image={"flavour": str(order.flavour), "mode": str(order.mode), **_interpreter(plan.target)},
     )
     stated = order.folder / f"{order.stem}.intoto.json"
     write_text(stated, text)
     return [sbom, stated]
+
+
+def _interpreter(target: Target) -> dict[str, str]:
+    return {"interpreter": target.interpreter_name} if target.pypy else {}
 
 
 def _material(base: From) -> Material:

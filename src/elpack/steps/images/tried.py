@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from elpack.builders.emulation import patience
+from elpack.builders.emulation import is_emulated, patience
 from elpack.engine import engine
 from elpack.errors import ImageError, Problem
 from elpack.images.annotations import about_images, platform_of
+from elpack.images.model import Flavour
+from elpack.images.smoke import SLOWER, on_pypy
 from elpack.listed import IMAGES
 from elpack.manifest import digest_of, read_manifest
 from elpack.steps.images.archive import Archive
 from elpack.steps.images.foreign import need_to_run
+from elpack.steps.images.pypy import pypy_session
 from elpack.steps.images.recipe import flavours_of, images_of
 from elpack.steps.images.smoke import Subject, smoke_image
 from elpack.steps.images.subjects import SUFFIX
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from elpack.engine import Engine
-    from elpack.images.model import Flavour
     from elpack.images.oci import OciDigest
     from elpack.session import Session
     from elpack.steps.images.smoke import ImageSmokeReport
@@ -38,14 +40,15 @@ def try_images(
     """
     images_of(session)
     need_to_run(session.target.arch)
-    found = [] if reference else [(str(one), archive_of(session, one)) for one in flavours_of(session, flavours)]
+    found = [] if reference else [(one, archive_of(session, one)) for one in flavours_of(session, flavours)]
+    sides = {one: pypy_session(session) if one is Flavour.PYPY else session for one, _ in found}
     with engine(session.workspace, session.runner) as podman:
         for notice in podman.notices:
             session.screen.notice(notice)
         if reference:
             image = podman.pull(reference, platform_of(session.target.arch))
             return (_tried(session, podman, "image", image, (), say),)
-        return tuple(_of_archive(session, podman, flavour, archive, say) for flavour, archive in found)
+        return tuple(_of_archive(sides[flavour], podman, flavour, archive, say) for flavour, archive in found)
 
 
 def archive_of(session: Session, flavour: Flavour) -> Archive:
@@ -61,12 +64,13 @@ def archive_of(session: Session, flavour: Flavour) -> Archive:
 
 
 def _of_archive(
-    session: Session, podman: Engine, flavour: str, archive: Archive, say: Callable[[str], None]
+    session: Session, podman: Engine, flavour: Flavour, archive: Archive, say: Callable[[str], None]
 ) -> ImageSmokeReport:
     """Try one from an archive, which is in the engine's storage only as long as that takes, unless it was before."""
-    config, manifest = archive.images[0].blobs[0].digest, archive.images[0].descriptor.digest
+    image = archive.images[0]
+    config, manifest = image.blobs[0].digest, image.descriptor.digest
     there = podman.has(config.removeprefix("sha256:"))
-    loaded = podman.load(archive.path)
+    loaded = podman.load(archive.path, archive.alone(image) if is_emulated(session.target.arch) else None)
     try:
         return _tried(session, podman, f"image-{flavour}", loaded, (config, manifest, archive.digest), say)
     finally:
@@ -82,10 +86,17 @@ def _tried(  # noqa: PLR0917 - the caller's own values, once
     digests: tuple[OciDigest, ...],
     say: Callable[[str], None],
 ) -> ImageSmokeReport:
-    release, plan = session.project.release, session.plan
+    images, smoke, plan = images_of(session), session.project.release.smoke, session.plan
+    with_pypy = bool(session.target.pypy)
     subject = Subject(
-        *(image, images_of(session), release.smoke, plan.places(), plan.versions(), session.workspace.home, digests),
-        patience=patience(session.target.arch),
+        image,
+        images,
+        on_pypy(smoke, images.pypy.expect) if with_pypy else smoke,
+        plan.places(),
+        plan.versions(),
+        session.workspace.home,
+        digests,
+        patience=patience(session.target.arch) * (SLOWER if with_pypy else 1),
     )
     return smoke_image(
         podman,

@@ -44,7 +44,7 @@ class Bytecode:
     def keep(self, tree: Path, wheels: Mapping[NormalizedName, Path]) -> None:
         """Keep what is in a finished tree for the next time."""
         there = set(self._there(wheels))
-        (site,) = tree.glob("lib/python*/site-packages")
+        (site,) = tree.glob("lib/py*/site-packages")
         for dist in self.dists:
             if dist not in wheels or dist in there:
                 continue

@@ -24,6 +24,8 @@ _HEAD = 256
 def installed(wheel: Path, prefix: str, python: str) -> dict[str, str]:
     """Return the files that a wheel becomes, by path below the prefix, with their sha256; "" where uv writes them.
 
+    python: what the interpreter is called, such as python3.12.
+
     The wheel itself has been verified, and its RECORD against it, when it was fetched. Raises `ArchiveError`.
     """
     refusals = Refusals(wheel.name)

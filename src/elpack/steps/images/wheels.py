@@ -213,7 +213,9 @@ def wheels_of(  # noqa: PLR0917 - what all layers share
     """Return the wheels of packages, making those that no earlier run made. Raises `ImageError`, `BuildError`."""
     found = {}
     for package in packages:
-        folder = work / str(package.dist) / wheel_key(package, session, home)
+        # a dist may be in the tree and a build requirement as well
+        name = package.rpm if package.role is Role.BUILDROOT else package.dist
+        folder = work / str(name) / wheel_key(package, session, home)
         if not folder.exists() or not is_intact(folder):
             direct = is_direct(package, session)
             built = _built_first(package, session) if direct else ()
@@ -321,8 +323,8 @@ def _kept(content: Content, package: Package, target: Target) -> Content:
     """Return what a wheel holds but for what an override drops from the tree."""
     if not package.drop:
         return content
-    name, info = target.python_name if target.pypy else target.python, content.info()
-    files = {path: file for path, file in content.files.items() if wheel_path(path, name) not in package.drop}
+    info = content.info()
+    files = {path: file for path, file in content.files.items() if wheel_path(path, target.python) not in package.drop}
     points, _ = _entry_points(files.get(f"{info}/entry_points.txt"), package)
     if points is not None:
         files[f"{info}/entry_points.txt"] = (points, False)
