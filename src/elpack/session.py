@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from elpack.run import Runner
     from elpack.steps.base import Base
     from elpack.steps.build import Watcher
+    from elpack.steps.closure import Sources
     from elpack.steps.gather import Gathered
     from elpack.steps.install import InstallReport
     from elpack.steps.project import Project
@@ -98,6 +99,8 @@ class Session:
     target: Target = field(init=False)
     home: Session | None = None
     """The same release for this machine's own architecture, where `target` is of another one."""
+    sources: Sources | None = None
+    """The lock and the first-party sources, where an earlier part of the run has read them."""
     gathered: Gathered = field(init=False)
     plan: Plan = field(init=False)
     specs: dict[NodeId, str] = field(default_factory=dict)

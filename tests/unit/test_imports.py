@@ -34,6 +34,7 @@ PURE = (
     "init",
     "licence_texts",
     "licences",
+    "lineage",
     "escape",
     "images",
     "wheels",
@@ -68,6 +69,7 @@ EFFECTS = (
     "builders",
     "steps",
     "pipeline",
+    "universe",
     "session",
     "manifest",
     "workspace",
@@ -82,7 +84,7 @@ EXEMPT = ("assets", "__main__")
 CONNECTING = ("asyncio", "ftplib", "http.client", "socket", "ssl", "urllib.request")
 PROCESSES = ("multiprocessing", "pty", "subprocess")
 EXITS = {"exit", "_exit", "abort", "SystemExit", "quit"}
-LAYERS = ("cli", "report", "pipeline", "steps", "builders", "engine", "tools")
+LAYERS = ("cli", "report", "universe", "pipeline", "steps", "builders", "engine", "tools")
 """An upper one may import those after it, never the other way round."""
 
 

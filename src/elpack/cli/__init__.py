@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from elpack import __version__
-from elpack.cli import airgap, audit, build, export, image, look, project, publish, sbom, signing, verify, wheel, worker
+from elpack.cli import (
+    airgap,
+    audit,
+    build,
+    export,
+    image,
+    look,
+    project,
+    publish,
+    sbom,
+    signing,
+    universe,
+    verify,
+    wheel,
+    worker,
+)
 
 app = typer.Typer(
     name="elpack",
@@ -17,7 +32,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (airgap, audit, build, export, look, project, publish, sbom, signing, verify, image, wheel, worker):
+for module in (
+    airgap,
+    audit,
+    build,
+    export,
+    look,
+    project,
+    publish,
+    sbom,
+    signing,
+    universe,
+    verify,
+    image,
+    wheel,
+    worker,
+):
     app.add_typer(module.commands)
 
 

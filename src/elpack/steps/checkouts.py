@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from elpack.workspace import Workspace
 
 
+_OTHERS = ("wheels", "sdists", "universe.json")
+"""Results that belong to no target."""
+
+UNIVERSE = "dist-universe"
+"""The folder of a universe's results beside the release file."""
+
+
 def local_source(
     dist: FirstParty, workspace: Workspace, runner: Runner, *, index: str = INDEX, offline: bool = False
 ) -> tuple[RemoteFile, Path] | None:
@@ -85,8 +92,9 @@ def _own_folders(workspace: Workspace, root: Path) -> list[Path]:
     Where --work and --dist name other places, earlier runs' are in the usual ones still.
     """
     dists = {workspace.dist, workspace.home / "dist"}
-    names = (*known_targets(), "manifest.json")
+    names = (*known_targets(), *_OTHERS, "manifest.json")
     own = {workspace.work, workspace.home / ".elpack", *(dist / name for dist in dists for name in names)}
+    own.add(workspace.home / UNIVERSE)
     return [path for folder in sorted(own) if (path := folder.resolve()).is_relative_to(root)]
 
 
