@@ -81,11 +81,11 @@ class CrossBuilder:
 
         Raises `ForeignArchError` as well, for what cannot be cross-compiled, before the build or after it.
         """
-        if os.geteuid() != 0:
-            raise PrivilegeError(Problem("a cross build needs root to make build roots", fix="run it with sudo"))
         problems = [problem for job in jobs for problem in judge.obstacles(job.name, job.requires)]
         if problems:
             raise ForeignArchError(*problems)
+        if os.geteuid() != 0:
+            raise PrivilegeError(Problem("a cross build needs root to make build roots", fix="run it with sudo"))
 
         def judged(built: Built) -> None:
             self._judge(built)
