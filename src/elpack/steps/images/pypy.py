@@ -47,6 +47,7 @@ def pypy_session(session: Session) -> Session:
         target,
         mine.workspace,
         layout=mine.layout,
+        sources=session.gathered.sources,
         offline=mine.options.offline,
         runner=mine.runner,
     )
