@@ -25,6 +25,7 @@ from elpack.steps.describe import describe
 from elpack.steps.exchange import exchanged
 from elpack.steps.gather import gather
 from elpack.steps.handover import Handover
+from elpack.steps.images.joint import drop_stale
 from elpack.steps.install import install_key, installed_root
 from elpack.steps.project import read_project
 from elpack.steps.repository import About
@@ -56,6 +57,8 @@ class Step:
     standin_tools: tuple[str, ...] = ()
     """Programs that only a stand-in target needs."""
     root: bool = False
+    need: Callable[[Session], None] = lambda _: None
+    """Raises what keeps it from being taken, as soon as release and target are known."""
 
 
 def _read(session: Session, say: Callable[[str], None]) -> None:
@@ -81,6 +84,7 @@ def _fetch(session: Session, say: Callable[[str], None]) -> None:
         session.target,
         session.workspace,
         layout=session.layout,
+        sources=session.sources,
         offline=session.options.offline,
         runner=session.runner,
         progress=progress,
@@ -108,7 +112,7 @@ def plan_home(session: Session) -> None:
     choice = next(choice for choice in session.project.release.targets if choice.name == session.target.name)
     if MACHINE in choice.arches:
         options = replace(session.options, target=choice.name, arch=MACHINE)
-        home = Session(session.workspace, options, Unseen(), session.runner)
+        home = Session(session.workspace, options, Unseen(), session.runner, sources=session.gathered.sources)
         for action in (_read, _fetch, _plan):
             action(home, lambda _: None)
         session.home = home
@@ -173,6 +177,7 @@ def _repository(session: Session, say: Callable[[str], None]) -> None:
         _tell_damage(store, session)
         # it quotes the manifest that is about to be replaced
         drop_index(session.workspace.dist)
+    drop_stale(session.workspace.dist)
     write_index(session.workspace.dist)
     session.repository = session.output / "repo"
     say(str(session.repository))
@@ -285,17 +290,17 @@ def carry_out(session: Session, last: str, *then: Step) -> None:
         _take(steps, session)
 
 
-def carry_out_each(session: Session, last: str) -> list[Session]:
-    """Run the steps up to the one named `last`, for every architecture that the release names if `all` was asked for.
+def carry_out_each(session: Session, last: str, *then: Step) -> list[Session]:
+    """Run the steps up to `last`, and those of `then`, for every architecture of the release if `all` was asked for.
 
     Everything is built together; what is of this machine's own architecture comes first, and is handed over, installed
     and tried while the others are still being built. Returns the sessions, raises what `carry_out` raises.
     """
     if session.options.arch != EVERY_ARCH:
-        carry_out(session, last)
+        carry_out(session, last, *then)
         return [session]
     names = [step.name for step in PIPELINE]
-    steps = PIPELINE[: names.index(last) + 1]
+    steps = (*PIPELINE[: names.index(last) + 1], *then)
     before, after = steps[: names.index("key")], steps[names.index("build") + 1 :]
     need_tools(steps)
     _need_root(steps)
@@ -303,7 +308,10 @@ def carry_out_each(session: Session, last: str) -> list[Session]:
         sessions = _each_arch(session)
         for one in sessions:
             one.home = sessions[0] if one is not sessions[0] else None
+            one.sources = session.sources or (sessions[0].gathered.sources if one.home else None)
             _take(before, one, one.options.arch)
+            for step in then:
+                step.need(one)
         _take(steps[names.index("key") : names.index("build")], sessions[0])
         sided = build_of(sessions)
         if len(sided.build.predict()) < len(sided.build.packages):
@@ -313,6 +321,16 @@ def carry_out_each(session: Session, last: str) -> list[Session]:
                 one.signer = sessions[0].signer
                 _take((_finishing(together), *after), one, one.options.arch)
     return sessions
+
+
+def carry_on(session: Session, *steps: Step) -> None:
+    """Take more steps with a session that the pipeline has brought as far as these need."""
+    for step in steps:
+        step.need(session)
+    need_tools(steps, standin=session.target.standin)
+    _need_root(steps)
+    with alone(session.workspace, session.runner):
+        _take(steps, session)
 
 
 def _each_arch(session: Session) -> list[Session]:
@@ -351,6 +369,8 @@ def _take(steps: Sequence[Step], session: Session, arch: str = "") -> None:
         session.seconds[step.name] = time.monotonic() - start
         if step is PIPELINE[0]:
             need_tools(steps, standin=session.target.standin)
+            for each in steps:
+                each.need(session)
 
 
 def need_tools(steps: Sequence[Step], *, standin: bool = False) -> None:

@@ -76,10 +76,13 @@ class Engine:
         """
         return archive.save(self, image, into, annotations)
 
-    def load(self, archive: Path) -> str:
-        """Take an OCI archive into the storage and return the image's id. Raises `ImageError`."""
+    def load(self, archive: Path, content: Iterator[bytes] | None = None) -> str:
+        """Take an OCI archive into the storage and return the image's id. Raises `ImageError`.
+
+        content: what podman gets instead of the file: it takes nothing of another platform than its own out of an index.
+        """
         try:
-            with streamed(self.client, "POST", "/images/load", {}, _chunks(archive)) as response:
+            with streamed(self.client, "POST", "/images/load", {}, content or _chunks(archive)) as response:
                 answer = [name for event in events(response) for name in event.get("Names") or ()]
         except EngineError as error:
             raise ImageError(Problem(f"podman cannot load it: {error.problems[0].what}", str(archive))) from error

@@ -26,15 +26,23 @@ _CHUNK = 1 << 20
 
 
 def load_layers(  # noqa: PLR0917 - what an image of layers is
-    engine: Engine, tars: Sequence[Path], name: str, platform: str, when: int, labels: Mapping[str, str] | None = None
+    engine: Engine,
+    tars: Sequence[Path],
+    name: str,
+    platform: str,
+    when: int,
+    labels: Mapping[str, str] | None = None,
+    *,
+    used_here: bool = False,
 ) -> OciDigest:
     """Make an image of tars, lowest first, under the name ``localhost/...:tag``, and return its manifest's digest.
 
-    platform: ``linux/amd64``; when: its time in seconds since 1970. Raises `ImageError`, `DiskFullError`.
+    platform: ``linux/amd64``; when: its time in seconds since 1970. used_here: it is never saved or pushed, so that
+    compressing its layers would be in vain. Raises `ImageError`, `DiskFullError`.
     """
     layers = tuple(_layer(tar) for tar in tars)
     image = layered(layers, name, platform, when, labels or {})
-    _load(engine, image, layers, name)
+    _load(engine, image, layers, name, kept=not used_here)
     return image.digest
 
 
@@ -68,8 +76,8 @@ def _below(engine: Engine, base: str) -> Below:
         raise ImageError(Problem("podman says nothing of its layers", base)) from None
 
 
-def _load(engine: Engine, image: Layered, layers: Sequence[Layer], name: str) -> None:
-    for layer in layers:
+def _load(engine: Engine, image: Layered, layers: Sequence[Layer], name: str, *, kept: bool = True) -> None:
+    for layer in layers if kept else ():
         keep(engine, layer)
     try:
         with streamed(engine.client, "POST", "/images/load", {}, _archive(image, layers)) as response:

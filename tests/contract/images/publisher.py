@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.contract.images.layouts import INDEX, MANIFEST, make_archive
 from tests.contract.images.newer import Customer
+from tests.contract.images.programs import program
 from tests.contract.images.registry import PASSWORD, USER
 
 from elpack.fetch.registry import repository_at
@@ -67,7 +68,7 @@ class Publisher:
         paths = []
         for arch in ("amd64", "arm64"):
             paths.append(self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{arch}.oci.tar")
-            make_archive(paths[-1], arch=arch, layers=(f"{text} for {arch}".encode(), b"more"))
+            make_archive(paths[-1], arch=arch, layers=(f"{text} for {arch}".encode(), program(arch)))
         return paths
 
     def release(self, tag: str, name: str = NAME, key: SigningKey | None = None) -> Pushed:

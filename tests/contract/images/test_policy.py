@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.images.programs import program
 from tests.contract.images.publisher import NAME, OLD, TAG, Page, a_key, visitor
 
 if TYPE_CHECKING:
@@ -69,7 +70,41 @@ def test_ours_is_accepted_by_tag_and_by_digest(customer: Customer, publisher: Pu
     customer("bash", "-ec", by_tag)
     shown = customer("podman", "image", "inspect", "--format", "{{.Architecture}} {{.RepoDigests}}", ours.reference)
     assert shown.split()[0] == PLATFORM.rpartition("/")[2]
-    assert f"[{ours.pinned} {publisher.name}@{ours.platforms[PLATFORM]}]" in shown
+    assert {ours.pinned, f"{publisher.name}@{ours.platforms[PLATFORM]}"} == set(
+        shown.split("[")[1].strip("]\n").split()
+    )
+
+
+@pytest.mark.parametrize("platform", [PLATFORM, OTHER])
+def test_each_platform_gets_its_own_image(customer: Customer, publisher: Publisher, platform: str) -> None:
+    ours, architecture = publisher.release(TAG), platform.rpartition("/")[2]
+    wanted = publisher.manifest(ours, platform)["config"]["digest"]
+    for reference in (ours.reference, ours.pinned):
+        customer.forget()
+        found = customer("podman", "pull", "--quiet", "--platform", platform, reference).splitlines()[-1]
+        assert f"sha256:{found}" == wanted, reference
+        shown = customer("podman", "image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", found)
+        assert shown.strip() == platform
+    place = f"dir:/srv/{architecture}"
+    customer("skopeo", "--override-arch", architecture, "copy", "--quiet", f"docker://{ours.reference}", place)
+    manifest = json.loads((customer.folder / "srv" / architecture / "manifest.json").read_text())
+    layer = customer.folder / "srv" / architecture / manifest["layers"][1]["digest"].partition(":")[2]
+    assert program(architecture) in gzip.decompress(layer.read_bytes())
+    said = customer("skopeo", "--override-arch", architecture, "inspect", f"docker://{ours.reference}")
+    assert json.loads(said)["Architecture"] == architecture
+
+
+def test_a_changed_manifest_of_one_platform_is_refused_there(
+    customer: Customer, publisher: Publisher, page: Page
+) -> None:
+    """The index is changed with it: podman does not judge that one, but the other platform's image is what it was."""
+    ours = publisher.release("one-platform")
+    forged = publisher.forged("one-platform", ours, OTHER)
+    said = customer("podman", "pull", "--quiet", "--platform", OTHER, forged, code=125)
+    page.promises("Signature for digest sha256:… does not match", said)
+    assert not customer("podman", "images", "--all", "--quiet")
+    assert pull(customer, forged)
+    assert customer("podman", "pull", "--quiet", "--platform", OTHER, ours.pinned), "a pull by digest leads to ours"
 
 
 def test_the_documented_fingerprint_is_the_one_that_elpack_prints(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from elpack.errors import ImageError, Problem
 from elpack.images.oci import (
     INDEX,
+    LAYOUT,
     MANIFEST,
     Descriptor,
     OciDigest,
@@ -81,6 +82,19 @@ class Archive:
         if f"sha256:{found.hexdigest()}" != blob.digest:
             raise self._wrong(f"{blob.digest} is another blob")
 
+    def alone(self, image: Image) -> Iterator[bytes]:
+        """Yield an archive of one of the images, piece by piece, without an index that engines would choose out of."""
+        top = index_text([replace(image.descriptor, platform=None)])
+        for name, content in (("oci-layout", LAYOUT.encode()), ("index.json", top)):
+            yield _header(name, len(content)) + content + _filling(len(content))
+        yield _header(_name(image.descriptor.digest), len(image.manifest))
+        yield image.manifest + _filling(len(image.manifest))
+        for blob in {one.digest: one for one in image.blobs}.values():
+            yield _header(_name(blob.digest), blob.size)
+            yield from self.pieces(blob)
+            yield _filling(blob.size)
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
     def _image(self, descriptor: Descriptor) -> Image:
         if descriptor.media_type != MANIFEST or descriptor.platform is None:
             raise self._wrong("the index names what is no image of a platform")
@@ -147,6 +161,16 @@ def _places(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                 if not member.isreg() or member.issparse():
                     raise ValueError(f"{name} is no regular file")
                 yield name, (member.offset_data, member.size)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _filling(size: int) -> bytes:
+    return bytes(-size % tarfile.BLOCKSIZE)
 
 
 def _name(digest: OciDigest) -> str:

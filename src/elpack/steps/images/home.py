@@ -30,5 +30,8 @@ def home_of(session: Session) -> Home:
     target = replace(session.target, arch=MACHINE)
     if target == session.target:
         return Home(target, session.base)
+    home = session.home
+    if home is not None and home.has_base and home.target == target:
+        return Home(target, home.base)
     offline, notice = session.options.offline, session.screen.notice
     return Home(target, base(target, session.workspace, offline=offline, notice=notice))
