@@ -12,6 +12,7 @@ from elpack.builders import Built, Finished, unheard
 from elpack.builders.declared import Declared, ask_packages, check_declared, declared
 from elpack.builders.disk import Measure, is_full
 from elpack.builders.dynamic import MISSING, ROUNDS, SATISFIED, as_asked, asked, installable, is_dynamic, with_asked
+from elpack.builders.emulation import is_emulated
 from elpack.builders.environment import ask_requires, rpmbuild, rpmbuild_dynamic
 from elpack.builders.limits import Fence, Mechanism, fence_name, memory_of, met
 from elpack.builders.logs import last_words, relevant
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from elpack.model import Target
     from elpack.run import Completed, Runner
 
+_EMULATED = "it was emulated, which takes 10 to 13 times as long; a worker or --way cross is faster"
 _NAMES_SHOWN = 5
 _MACROS = re.compile(r"-(?:macros|devel)\Z")
 _DISK_FULL = re.compile(r"No space left on device|File size limit exceeded|Disk quota exceeded")
@@ -229,7 +231,8 @@ class BwrapBuilder:
         if not limit and (_DISK_FULL.search(text) or (root.home.is_mount() and is_full(root.home))):
             limit = "disk"
         if limit:
-            return BuildError(met(limit, job.limits, where, relevant(text, 10), job.dist))
+            slow = _EMULATED if limit == "time" and is_emulated(self.target.arch) else ""
+            return BuildError(replace(met(limit, job.limits, where, relevant(text, 10), job.dist), why=slow))
         why = ""
         if _STARVED.search(text) and not self.mechanism.counts:
             why = f"maybe [builds] memory or processes: this host has {self.mechanism}, so nobody counted"
