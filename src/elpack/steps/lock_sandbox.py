@@ -81,6 +81,10 @@ class LockSandbox:
         own = ("--ro-bind", str(self.uv), "/elpack/uv")
         return self._run(folder, ("/elpack/uv", *arguments), (*own, *binds), network=False)
 
+    def apart(self, folder: Path, binds: tuple[str, ...], *argv: str) -> Completed:
+        """Run a program without network in a folder, which it sees as /task; `binds` as in `uv_apart`."""
+        return self._run(folder, argv, ("--bind", str(folder), "/task", *binds), network=False)
+
     def ask(self, venv: Path, sdist: Path, question: str) -> tuple[Completed, str]:
         """Return what a backend, installed in /task/venv of a folder, answers; "" when it left none. No network."""
         inside = f"/elpack/{sdist.name}"

@@ -1,0 +1,112 @@
+"""A fresh virtual environment where nobody's code has network: wheels are installed by hash, tried, and built."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from elpack import strict
+from elpack.errors import BuildLockError, Problem, WheelError
+from elpack.steps.lock_sandbox import read_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from elpack.run import Completed
+    from elpack.steps.lock_sandbox import LockSandbox
+    from elpack.steps.wheels.interpreters import Found
+    from elpack.steps.wheels.requirements import Pinned
+
+_PYTHON = "/task/venv/bin/python"
+_FILES = "/elpack/files"
+_ASKED = "try_wheel.py"
+_FIRST_OF_1980 = "315532800"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One virtual environment, in a folder that the sandbox shows as /task."""
+
+    sandbox: LockSandbox
+    python: Found
+    folder: Path
+
+    @classmethod
+    def fresh(cls, sandbox: LockSandbox, python: Found) -> Environment:
+        """Return a new, empty one. Raises `WheelError` when the interpreter does not give one."""
+        one = cls(sandbox, python, sandbox.folder())
+        done = one._uv((), "venv", "--no-project", "--python", str(python.path), "/task/venv")
+        if done.returncode != 0:
+            raise WheelError(Problem(f"no environment can be made\n{done.tail(6)}", str(python.path)))
+        return one
+
+    def install(self, files: Iterable[Pinned]) -> None:
+        """Install wheels, each by its hash; nothing is resolved and nothing built. Raises `WheelError`."""
+        wanted = sorted(files, key=lambda one: one.name)
+        if not wanted:
+            return
+        lines = [f"{one.name} @ file://{_FILES}/{one.path.name} --hash=sha256:{one.sha256}\n" for one in wanted]
+        (self.folder / "requirements").write_text("".join(lines))
+        shown = tuple(word for one in wanted for word in ("--ro-bind", str(one.path), f"{_FILES}/{one.path.name}"))
+        options = ("--offline", "--no-index", "--no-deps", "--no-build", "--require-hashes", "--python", _PYTHON)
+        done = self._uv(shown, "pip", "install", *options, "-r", "/task/requirements")
+        if done.returncode != 0:
+            raise WheelError(Problem(f"it cannot be installed\n{done.tail(8)}", self.python.tag))
+
+    def unmet(self) -> str:
+        """Return what uv says of requirements that are not there, or not in the version asked for; "" for none."""
+        done = self._uv((), "pip", "check", "--python", _PYTHON)
+        said = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+        found = [line for line in said if line.startswith("The package ")]
+        return "" if done.returncode == 0 else "; ".join(found) or done.tail(4)
+
+    def ask(self, question: Mapping[str, Any], binds: tuple[str, ...] = ()) -> Mapping[str, Any]:
+        """Return what `try_wheel.py` answers in there. Raises `WheelError` when it gives no answer, or not in time."""
+        program = resources.files("elpack.assets") / _ASKED
+        (self.folder / "question.json").write_text(json.dumps(question))
+        (self.folder / "answer.json").unlink(missing_ok=True)
+        shown = ("--ro-bind", str(program), f"/elpack/{_ASKED}", *self._interpreter(), *binds)
+        argv = (_PYTHON, "-I", f"/elpack/{_ASKED}", "/task/question.json", "/task/answer.json")
+        try:
+            done = self.sandbox.apart(self.folder, shown, *argv)
+        except BuildLockError as error:  # it met one of the sandbox's limits
+            raise WheelError(*error.problems) from error
+        try:
+            answer = strict.json_value(read_left(self.folder / "answer.json"))
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            how = f"by signal {-done.returncode}" if done.returncode < 0 else f"with {done.returncode}"
+            raise WheelError(Problem(f"what was tried ended {how}\n{done.tail(8)}", self.python.tag))
+        return answer
+
+    def build(self, sdist: Path) -> Path:
+        """Return the wheel that the backend of an sdist writes, in this environment's folder. Raises `WheelError`."""
+        out = self.folder / "out"
+        out.mkdir()
+        shown = ("--ro-bind", str(sdist), f"/elpack/{sdist.name}", "--setenv", "SOURCE_DATE_EPOCH", _FIRST_OF_1980)
+        options = ("--wheel", "--no-build-isolation", "--offline", "--no-cache", "--python", _PYTHON)
+        try:
+            done = self._uv(shown, "build", *options, "--out-dir", "/task/out", f"/elpack/{sdist.name}")
+        except BuildLockError as error:
+            raise WheelError(*error.problems) from error
+        found = sorted(path for path in out.glob("*.whl") if path.is_file() and not path.is_symlink())
+        if done.returncode != 0 or len(found) != 1:
+            raise WheelError(Problem(f"its backend built no wheel\n{done.tail(10)}", sdist.name))
+        return found[0]
+
+    def remove(self) -> None:
+        """Take the folder away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _uv(self, binds: tuple[str, ...], *arguments: str) -> Completed:
+        shown = ("--bind", str(self.folder), "/task", *self._interpreter(), *binds)
+        return self.sandbox.uv_apart(self.folder, shown, *arguments)
+
+    def _interpreter(self) -> tuple[str, ...]:
+        prefix = str(self.python.prefix)
+        return () if prefix == "/usr" or prefix.startswith("/usr/") else ("--ro-bind", prefix, prefix)

@@ -1,0 +1,79 @@
+"""The interpreters that this machine has, as uv finds them; none is downloaded."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from elpack import strict
+from elpack.errors import CommandError, Problem
+from elpack.run import CLEAN_ENV, Command
+from elpack.wheels.columns import Column
+from elpack.wheels.model import INTERPRETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from elpack.run import Runner
+
+_TAGS = {"cpython": "cp", "pypy": "pp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An interpreter on this machine. `version` is its whole version, `prefix` the folder that it lies in."""
+
+    column: Column
+    version: str
+    path: Path
+    prefix: Path
+
+    @property
+    def tag(self) -> str:
+        """Its tag, such as cp311."""
+        return self.column.interpreter.tag
+
+
+def found_interpreters(
+    runner: Runner, uv: Path, environ: Mapping[str, str], also: tuple[Path, ...] = ()
+) -> dict[str, Found]:
+    """Return the newest interpreter of each tag, by its tag. `also`: interpreters that PATH does not lead to.
+
+    Raises `CommandError` when uv does not answer.
+    """
+    argv = (str(uv), "python", "list", "--only-installed", "--no-python-downloads", "--output-format", "json")
+    # where people keep interpreters is told by PATH and HOME
+    passed = {name: environ[name] for name in ("PATH", "HOME", "UV_PYTHON_INSTALL_DIR") if name in environ}
+    path = ":".join([*(str(one.absolute().parent) for one in also), passed.get("PATH", CLEAN_ENV["PATH"])])
+    done = runner(Command((*argv, "--no-config"), env={**CLEAN_ENV, **passed, "PATH": path})).check()
+    try:
+        entries = strict.json_value(done.stdout)
+    except ValueError as error:
+        raise CommandError(Problem(f"uv python list answered no JSON: {error}", fix=str(done.command))) from error
+    found: dict[str, Found] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        one = _found(entry) if isinstance(entry, dict) else None
+        if one and (one.tag not in found or _numbers(one.version) > _numbers(found[one.tag].version)):
+            found[one.tag] = one
+    return dict(sorted(found.items()))
+
+
+def _found(entry: Mapping[str, Any]) -> Found | None:
+    version, path = str(entry.get("version", "")), entry.get("path")
+    head = _TAGS.get(str(entry.get("implementation", "")))
+    tag = f"{head}{''.join(version.split('.')[:2])}"
+    interpreter = INTERPRETERS.get(tag)
+    arch = str(entry.get("arch", ""))
+    plain = entry.get("variant", "default") == "default" and entry.get("os") == "linux"
+    if interpreter is None or not isinstance(path, str) or not plain or arch != platform.machine():
+        return None
+    real = Path(path).resolve()
+    if real.name not in {f"python{interpreter.version}", f"pypy{interpreter.version}"} or not real.is_file():
+        return None  # a shim, which asks somebody else
+    return Found(Column(interpreter, arch, musl=entry.get("libc") == "musl"), version, real, real.parents[1])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

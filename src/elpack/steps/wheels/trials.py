@@ -1,0 +1,105 @@
+"""What `elpack wheel test` tries: the release's packages, on the interpreters of this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from elpack.errors import Problem, WheelError
+from elpack.run import run
+from elpack.steps.closure import fetch, read_sources
+from elpack.steps.lock_sandbox import LockSandbox
+from elpack.steps.project import read_project
+from elpack.steps.wheels.interpreters import found_interpreters
+from elpack.steps.wheels.judge import found_in
+from elpack.steps.wheels.requirements import Locked
+from elpack.steps.wheels.trial import Trials, materials_of
+from elpack.wheels.model import INTERPRETERS, Wheels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from elpack.config import Release
+    from elpack.model import RemoteFile
+    from elpack.run import Runner
+    from elpack.steps.closure import Sources
+    from elpack.steps.wheels.interpreters import Found
+    from elpack.wheels.trial import Trial
+    from elpack.workspace import Workspace
+
+_OLDEST = (2, 17)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be tried. Empty: all there is."""
+
+    files: tuple[Path, ...] = ()
+    packages: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()
+    pythons: tuple[Path, ...] = ()
+    compile: bool = False
+    suites: bool = True
+    offline: bool = False
+
+
+def try_release(
+    workspace: Workspace, wanted: Wanted, progress: Callable[[str], None], runner: Runner = run
+) -> tuple[Trial, ...]:
+    """Return how each package went on each interpreter. Raises `WheelError` for names that nobody knows."""
+    project = read_project(workspace)
+    made = workspace.dist / "wheels"
+    places = list(wanted.files) or ([made] if made.is_dir() and any(made.glob("*.whl")) else [])
+    files = found_in(places) if places else []
+    sources = read_sources(project, workspace, offline=wanted.offline, runner=runner)
+    folder = workspace.work / "wheel-tests" / "sandbox"
+    shutil.rmtree(folder, ignore_errors=True)
+    sandbox = LockSandbox.here(runner, folder, os.environ)
+    pythons = _chosen(project.release, wanted, found_interpreters(runner, sandbox.uv, os.environ, wanted.pythons))
+    sdists = _sdists(project.release, sources, workspace, wanted)
+    glibc = own_glibc()
+    locked = Locked(project, sources, workspace, sandbox, glibc, wanted.compile, wanted.offline)
+    materials = materials_of(files, sdists, wanted.packages)
+    try:
+        return Trials(locked, glibc, wanted.suites).run(materials, pythons, progress)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_glibc() -> tuple[int, int]:
+    """Return this machine's glibc, an old one where it has another C library."""
+    name, version = platform.libc_ver()
+    parts = version.split(".")
+    return (int(parts[0]), int(parts[1])) if name == "glibc" and len(parts) > 1 else _OLDEST
+
+
+def _chosen(release: Release, wanted: Wanted, found: Mapping[str, Found]) -> dict[str, Found | None]:
+    """Return the interpreters that are wanted, None for those that are not here."""
+    unknown = [tag for tag in wanted.interpreters if tag not in INTERPRETERS]
+    if unknown:
+        fix = f"one of: {', '.join(INTERPRETERS)}"
+        raise WheelError(*(Problem(f"there is no interpreter {tag}", "--interpreter", fix=fix) for tag in unknown))
+    missing = [tag for tag in wanted.interpreters if tag not in found]
+    if missing:
+        here = ", ".join(found) or "none"
+        fix = f"install it, or name its program by --python; here are: {here}"
+        raise WheelError(*(Problem(f"{tag} is not on this machine", "--interpreter", fix=fix) for tag in missing))
+    tags = wanted.interpreters or tuple(one.tag for one in (release.wheels or Wheels()).interpreters)
+    return {tag: found.get(tag) for tag in tags}
+
+
+def _sdists(release: Release, sources: Sources, workspace: Workspace, wanted: Wanted) -> dict[NormalizedName, Path]:
+    """Return the first-party sdists: of checkouts, else those that are pinned."""
+    own = release.first_party_names()
+    files: dict[NormalizedName, RemoteFile] = {name: file for name, file in sources.local.items() if name in own}
+    for dist in sources.lock.dists if sources.lock else ():
+        if dist.name in own and dist.name not in files and dist.sdist:
+            files[dist.name] = dist.sdist
+    paths = fetch(files.values(), sources, workspace, offline=wanted.offline)
+    return {name: paths[file.sha256] for name, file in sorted(files.items())}
