@@ -68,12 +68,13 @@ def build_lock_table(environment: str, digest: str) -> str:
     )
 
 
-def wheel(name: str, version: str = "1.0", filler: int = 0) -> bytes:
+def wheel(name: str, version: str = "1.0", filler: int = 0, tag: str = "py3-none-any", **more: bytes) -> bytes:
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": b"",
         f"{info}/METADATA": METADATA.format(name=name, version=version).encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: {str('any' in tag).lower()}\nTag: {tag}\n".encode(),
+        **more,
     }
     if filler:
         files[f"{name}.bin"] = os.urandom(filler)

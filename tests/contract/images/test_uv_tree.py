@@ -10,17 +10,21 @@ import stat
 import tarfile
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract.images.programs import program
 from tests.shop import BUILD_LOCK, METADATA, PYPROJECT, UV_LOCK, build_lock_table, sdist, sha256, wheel
 
+from elpack.builders.emulation import MACHINE
 from elpack.errors import ElpackError, HashMismatchError, ImageError, LockError
 from elpack.pipeline import carry_out
 from elpack.session import Options, Session
 from elpack.steps.base import Base
 from elpack.steps.images import uv_tree
+from elpack.steps.images.home import Home
 from elpack.steps.images.uv_sandbox import UvSandbox
 from elpack.workspace import Workspace
 
@@ -28,12 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from elpack.images.model import Layer
-    from elpack.steps.images.home import Home
 
 pytestmark = pytest.mark.root  # a sandbox that a lock's addresses answer in has ports below 1024
 
 PYTHON = "3.11"
 ADDRESS = "https://files.invalid/lib-1.0-py3-none-any.whl"
+COMPILED = b"a wheel for each architecture"
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+OTHER = next(arch for arch in MACHINES if arch != MACHINE)
 CONFIG = """\
 [release]
 name = "shop"
@@ -46,6 +52,7 @@ version = "1.0"
 sha256 = "{sha256}"
 [targets.el9-standin]
 python = "3.11"
+arches = ["{arch}"]
 [[asset]]
 source = "app.conf"
 destination = "/etc/shop/app.conf"
@@ -92,8 +99,11 @@ class _Quiet:
         pass
 
 
-def _planned(home: Path, *, lib: bytes | None = None, **changed: str) -> Session:
-    """Return a session with everything fetched and planned; no package of it is an RPM."""
+def _planned(home: Path, *, lib: bytes | None = None, arch: str = MACHINE, **changed: str) -> Session:
+    """Return a session with everything fetched and planned; no package of it is an RPM.
+
+    arch: the target's. `compiled` in the place of `lib` is one wheel of it for each architecture.
+    """
     downloads = home / ".elpack" / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     lib = lib or wheel("lib")
@@ -101,19 +111,21 @@ def _planned(home: Path, *, lib: bytes | None = None, **changed: str) -> Session
     metadata = METADATA.format(name="app", version="1.0") + "Requires-Dist: lib>=1\n"
     files = {"pyproject.toml": PYPROJECT, "uv.lock": lock, "PKG-INFO": metadata, "LICENSE": "MIT\n"}
     files |= {"app.py": "def main(): print('app')\n", "backend.py": BACKEND}
+    if lib == COMPILED:
+        _lock_compiled(files, downloads)
     app, installer = sdist(files | {name.replace("_", "."): text for name, text in changed.items()}), wheel("installer")
     name = "installer-1.0-py3-none-any.whl"
     (downloads / "app-1.0.tar.gz").write_bytes(app)
     (downloads / "lib-1.0-py3-none-any.whl").write_bytes(lib)
     (downloads / name).write_bytes(installer)
-    (home / "elpack.toml").write_text(CONFIG.format(sha256=sha256(app)))
+    (home / "elpack.toml").write_text(CONFIG.format(sha256=sha256(app), arch=arch))
     (home / "app.conf").write_text("secret\n")
     (home / "app.1").write_text(".TH app 1\n")
     text = BUILD_LOCK.format(name=name, size=len(installer), sha256=sha256(installer))
-    (home / "pylock.build.toml").write_text(text + build_lock_table(f"{PYTHON} x86_64", sha256(app)))
+    (home / "pylock.build.toml").write_text(text + build_lock_table(f"{PYTHON} {arch}", sha256(app)))
     session = Session(
         Workspace(home / "elpack.toml", home / ".elpack", home / "dist"),
-        Options(target="el9-standin", offline=True),
+        Options(target="el9-standin", arch=arch, offline=True),
         _Quiet(),  # type: ignore[arg-type]
     )
     carry_out(session, "plan")
@@ -130,7 +142,23 @@ def _host_as_root(monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -
         work, prefix = session.workspace.work / "tasks", session.project.release.prefix
         return UvSandbox(Path("/"), work, home.target, prefix, session.runner)
 
+    def home_of(session: Session) -> Home:
+        return Home(replace(session.target, arch=MACHINE), session.base)
+
     monkeypatch.setattr(uv_tree, "uv_sandbox", sandbox)
+    monkeypatch.setattr(uv_tree, "home_of", home_of)
+
+
+def _lock_compiled(files: dict[str, str], downloads: Path) -> None:
+    """Let the lock name a compiled wheel of lib for each architecture, and have them fetched."""
+    lines = ""
+    for arch, name in MACHINES.items():
+        tag = f"cp311-cp311-manylinux_2_17_{arch}"
+        found = wheel("lib", tag=tag, **{f"lib.cpython-311-{arch}-linux-gnu.so": program(name)})
+        (downloads / f"lib-1.0-{tag}.whl").write_bytes(found)
+        url = ADDRESS.replace("py3-none-any", tag)
+        lines += f'    {{ url = "{url}", hash = "sha256:{sha256(found)}", size = {len(found)} }},\n'
+    files["uv.lock"] = re.sub(r"    \{ url = .*\n", lines, files["uv.lock"])
 
 
 def _tree(layers: tuple[Layer, ...]) -> dict[str, tarfile.TarInfo]:
@@ -206,6 +234,21 @@ def test_two_folders_give_the_same_bytes(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_layers_for_another_architecture_are_made_here_without_running_anything_of_it(tmp_path: Path) -> None:
+    """Pure dists and their bytecode are the same; of compiled ones the lock's wheel for that architecture is taken."""
+    found = []
+    for arch in MACHINES:
+        (tmp_path / arch).mkdir()
+        session = _planned(tmp_path / arch, lib=_lib(), arch=arch)
+        found.append([layer.sha256 for layer in uv_tree.uv_layers(session, tmp_path / arch / "layers")])
+    assert found[0] == found[1]
+    (tmp_path / "compiled").mkdir()
+    third, _ = uv_tree.uv_layers(_planned(tmp_path / "compiled", lib=COMPILED, arch=OTHER), tmp_path / "layers")
+    place = f"opt/shop/lib/python{PYTHON}/site-packages/lib.cpython-311-{OTHER}-linux-gnu.so"
+    assert _read(third, place) == program(MACHINES[OTHER])
+    assert [name for name in _tree((third,)) if name.endswith(".so")] == [place]
+
+
 def test_a_change_of_the_application_alone_leaves_the_other_layer(tmp_path: Path) -> None:
     lib, said = _lib(), list[str]()
     before = uv_tree.uv_layers(_planned(tmp_path, lib=lib), tmp_path / "layers")
@@ -250,10 +293,10 @@ def test_what_was_changed_in_uvs_cache_is_found_in_the_tree(tmp_path: Path) -> N
     real = session.runner
 
     def tampering(command):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        for program in (tmp_path / ".elpack/tasks").glob("uv-*/elpack/finish_tree.py"):
+        for path in (tmp_path / ".elpack/tasks").glob("uv-*/elpack/finish_tree.py"):
             evil = "import pathlib, sys\nif sys.argv[1] == 'finish':\n"
             evil += f"    pathlib.Path('/opt/shop/lib/python{PYTHON}/site-packages/lib.py').write_text('evil')\n"
-            program.write_text(program.read_text().replace("def main()", f"{evil}\n\ndef main()"))
+            path.write_text(path.read_text().replace("def main()", f"{evil}\n\ndef main()"))
         return real(command)
 
     session.runner = tampering
