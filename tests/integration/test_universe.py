@@ -1,0 +1,100 @@
+"""`elpack universe` on small checkouts: what changed and what depends on it is built, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.integration.universe import Cosmos, cosmos
+from tests.integration.wamp import TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = [pytest.mark.integration, pytest.mark.root]
+
+PLACE = "el9-standin/x86_64"
+SAME = dict.fromkeys(("app", "base", "ghost", "lib", "side"), "not changed")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Cosmos:
+    """Return the small universe after its first run."""
+    needs(*TOOLS)
+    found = cosmos(tmp_path_factory.mktemp("cosmos"))
+    found.run("lock")
+    done = found.run("universe", "--target", "el9-standin", "--builder", "bwrap")
+    assert "no checkout at ../ghost: sdists from the index take their place" in done.stderr
+    assert done.stderr.count("no checkout at") == 1, "told once, not for each part of the run"
+    assert "image: skipped, because elpack.toml has no [images]" in done.stdout
+    assert done.stdout.index("\n base 1.0") < done.stdout.index("\n lib 1.0") < done.stdout.index("\n app 1.0")
+    return found
+
+
+def test_everything_lies_where_it_is_looked_for(made: Cosmos) -> None:
+    assert sorted(path.name for path in (made.dist / "sdists").iterdir()) == [
+        *(f"{name}-1.0.tar.gz" for name in ("app", "base", "ghost", "lib", "side")),
+    ]
+    assert len(list((made.dist / PLACE / "repo").glob("*.rpm"))) == 6
+    record = json.loads((made.dist / "universe.json").read_text())
+    assert sorted(record["places"]) == [PLACE, "sdists"]
+    assert made.run("verify", "--dist", "dist-universe", "--json").returncode == 0
+
+
+def test_without_a_change_there_is_nothing_to_do(made: Cosmos) -> None:
+    before, built = made.content(), made.built()
+    assert made.universe("--offline") == {"sdists": SAME, PLACE: SAME}
+    assert made.content() == before
+    assert made.built() == built
+
+
+def test_a_change_rebuilds_what_depends_on_it_and_nothing_else(made: Cosmos) -> None:
+    before, built = made.content(), made.built()
+    source = made.folder / "base" / "base.py"
+    text = source.read_text()
+    source.write_text(f"{text}ANSWER = 42\n")
+    found = made.universe("--offline")
+    assert found["sdists"] == {**SAME, "base": "its source changed"}
+    assert found[PLACE]["base"] == "its source changed"
+    assert found[PLACE]["side"] == found[PLACE]["ghost"] == "not changed"
+    again = {name.removeprefix("cosmos-python3.11-").split("-")[0] for name in made.built()[len(built) :]}
+    assert "base" in again
+    assert again <= {"base", "lib", "app"}
+    assert {name for name, why in found[PLACE].items() if why == "base changed"} == again - {"base"}
+    source.write_text(text)
+    found = made.universe("--offline")
+    assert found[PLACE]["base"] == "built before"
+    assert made.content() == before, "the same sources give the same bytes"
+
+
+def test_results_that_were_removed_are_laid_out_again_without_a_build(made: Cosmos) -> None:
+    before, built = made.content(), made.built()
+    shutil.rmtree(made.dist)
+    found = made.universe("--offline")
+    assert set(found[PLACE].values()) == {"built before"}
+    assert made.content() == before
+    assert made.built() == built
+
+
+def test_a_failure_keeps_what_was_finished_and_the_next_run_goes_on(made: Cosmos, tmp_path: Path) -> None:
+    before = made.content()
+    source = made.folder / "lib" / "lib.py"
+    text = source.read_text()
+    source.write_text(f"{text}raise SystemExit('broken on purpose')\n")
+    arguments = ("universe", "--target", "el9-standin", "--builder", "bwrap", "--offline", "--keep-going")
+    done = made.run(*arguments, code=18)
+    assert "lib 1.0" in done.stdout
+    assert "broken on purpose" in done.stderr
+    record = json.loads((made.dist / "universe.json").read_text())["places"]
+    assert record["sdists"]["lib"] != record[PLACE]["lib"], "the RPMs are those of the source before"
+    source.write_text(text)
+    assert made.universe("--offline")[PLACE]["lib"] == "not changed"
+    assert made.content() == before
+
+
+def test_wrong_usage_and_carriers_that_the_release_does_not_have(made: Cosmos) -> None:
+    assert "no such carrier: floppy" in made.run("universe", "--carrier", "floppy", code=2).stderr
+    assert "elpack.toml has no [images]" in made.run("universe", "--carrier", "image", "--offline", code=10).stderr
