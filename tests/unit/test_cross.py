@@ -27,6 +27,7 @@ def test_both_targets_name_their_compiler(target: str) -> None:
     chain = toolchain(target, "aarch64", "x86_64")
     assert (chain.arch, chain.home, chain.triplet) == ("aarch64", "x86_64", "aarch64-linux-gnu")
     assert "gcc-c++-aarch64-linux-gnu" in chain.packages
+    assert "CVE-2023-4039" in chain.caveat
 
 
 def test_el9_takes_its_compiler_from_epel(tmp_path: Path) -> None:
@@ -130,6 +131,7 @@ def test_the_modules_that_nobody_imported_are_told() -> None:
         ("python3.11-maturin = 1.9-1.el9s", "Rust"),
         ("python3.11-setuptools-rust = 1.12-1.el9s", "Rust"),
         ("cargo", "Rust"),
+        ("(python3.11dist(maturin) >= 1 with python3.11dist(maturin) < 2)", "Rust"),
         ("python3.11-meson-python = 0.18-1", "Meson"),
     ],
 )
@@ -151,6 +153,7 @@ def test_other_requirements_are_no_obstacle() -> None:
         ("/bin/sh: ./gen: cannot execute binary file: Exec format error", "ran, or tried to run"),
         ("qemu-aarch64: Could not open '/lib/ld-linux-aarch64.so.1': No such file", "ran, or tried to run"),
         ("CMake Error: TRY_RUN() invoked in cross-compiling mode, please set", "ran, or tried to run"),
+        ("as: unrecognized option '--64'", "this machine's own compiler"),
         ("gcc: error: unrecognized command-line option '-msse4.2'", "-msse4.2"),
     ],
 )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.builders import unheard
@@ -26,6 +24,7 @@ from elpack.tools.rpm import read_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from elpack.builders import BuildJob, Built, Finished, Repository
     from elpack.cross.toolchain import Toolchain
@@ -72,7 +71,12 @@ class CrossBuilder:
 
     def digest(self) -> str:
         """Return what a result depends on beside the spec, its sources and the plan's packages in both roots."""
-        parts = [_FORMAT, self._sysroots().digest(), self._native(Inside()).roots().digest(), repr(self.toolchain)]
+        parts = [
+            _FORMAT,
+            self._sysroots().digest(),
+            self._native(Inside()).roots().digest(),
+            repr(replace(self.toolchain, caveat="")),
+        ]
         parts += [f"{name}\0{text}" for name, text in sorted(self._texts((), ()).items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -81,9 +85,8 @@ class CrossBuilder:
 
         Raises `ForeignArchError` as well, for what cannot be cross-compiled, before the build or after it.
         """
-        problems = [problem for job in jobs for problem in judge.obstacles(job.name, job.requires)]
-        if problems:
-            raise ForeignArchError(*problems)
+        for job in jobs:
+            _refuse(job.name, job.requires)
         if os.geteuid() != 0:
             raise PrivilegeError(Problem("a cross build needs root to make build roots", fix="run it with sudo"))
 
@@ -91,8 +94,8 @@ class CrossBuilder:
             self._judge(built)
             finished(built)
 
-        with self._sysroot(jobs) as sysroot, self._inside(sysroot) as inside:
-            native = self._native(inside)
+        with self._sysroot(jobs) as sysroot:
+            native = self._native(self._inside(sysroot))
             try:
                 return native.build([replace(job, arch=self.target.arch) for job in jobs], out, judged)
             except BuildError as error:
@@ -121,28 +124,31 @@ class CrossBuilder:
         dnf, log = self._dnf((*self.repositories, *self.extra)), jobs[0].log.with_suffix(".sysroot.log")
         log.unlink(missing_ok=True)
         with self._sysroots().clean_root() as root:
-            sysroot = Sysroot(root.path, dnf, log, f"the sysroot of {', '.join(job.name for job in jobs)}")
+            where = f"the sysroot of {', '.join(job.name for job in jobs)}"
+            sysroot = Sysroot(root.path, dnf, log, where, root.home / "files")
             try:
                 sysroot.add(requires)
                 yield sysroot
             finally:
                 dnf.forget(self.extra)
 
-    @contextmanager
-    def _inside(self, sysroot: Sysroot) -> Iterator[Inside]:
-        """Give what the build finds beside its root: the sysroot, compilers by their plain names, settings."""
-        files = Path(tempfile.mkdtemp(prefix="cross-", dir=self.work))
-        try:
-            self._write(files, sysroot)
-            again = "the same command builds it again; the log says what it ran"
-            variables = pretence.environment(self.toolchain, ENVIRONMENT["PATH"])
-            yield Inside(self._paths(files, sysroot), variables, again, sysroot.add)
-        finally:
-            shutil.rmtree(files, ignore_errors=True)
+    def _inside(self, sysroot: Sysroot) -> Inside:
+        """Return what the build finds beside its root: the sysroot, compilers by their plain names, settings."""
+        files = sysroot.files
+        self._write(files, sysroot)
+        variables = pretence.environment(self.toolchain, ENVIRONMENT["PATH"])
+        again = "the same command builds it again; the log says what it ran"
+
+        def asked(requires: Sequence[str]) -> None:
+            _refuse(sysroot.where, requires)
+            sysroot.add(requires)
+
+        return Inside(self._paths(files, sysroot), variables, again, asked)
 
     def _write(self, files: Path, sysroot: Sysroot) -> None:
-        files.chmod(0o755)
-        (files / "bin").mkdir(mode=0o755)
+        for folder in (files, files / "bin"):
+            folder.mkdir()
+            folder.chmod(0o755)
         for name, text in self._texts(sysroot.libraries(), sysroot.cxx_headers()).items():
             (files / name).write_text(text, encoding="utf-8")
             (files / name).chmod(0o755 if name.startswith("bin/") else 0o644)
@@ -190,6 +196,12 @@ class CrossBuilder:
         if problems:
             shutil.rmtree(built.srpm.parent, ignore_errors=True)
             raise ForeignArchError(*problems)
+
+
+def _refuse(name: str, requires: Sequence[str]) -> None:
+    problems = tuple(judge.obstacles(name, requires))
+    if problems:
+        raise ForeignArchError(*problems)
 
 
 def _explained(jobs: Sequence[BuildJob], error: BuildError) -> BuildError | ForeignArchError:

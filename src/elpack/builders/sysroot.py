@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sysroot:
-    """One such root, filled by a dnf that runs no scriptlets. where: whose it is, for messages."""
+    """One such root, filled by a dnf that runs no scriptlets.
+
+    where: whose it is, for messages. files: a folder to make beside it, which goes when it goes.
+    """
 
     path: Path
     dnf: Dnf
     log: Path
     where: str
+    files: Path
 
     def add(self, requires: Sequence[str]) -> None:
         """Install what a spec requires. Raises `BuildError` for what no repository has."""

@@ -22,13 +22,16 @@ _BACKENDS = {
     "cargo": "Rust, whose compiler and crates for the other architecture are not at hand",
     "rust": "Rust, whose compiler and crates for the other architecture are not at hand",
 }
-_BACKEND = re.compile(rf"^(?:[\w.+]+-)*?({'|'.join(sorted(_BACKENDS, key=len, reverse=True))})(?:\s|$)")
+_NAMES = "|".join(sorted(_BACKENDS, key=len, reverse=True))
+_BACKEND = re.compile(rf"^\(*(?:python[\d.]+dist\((?P<dist>{_NAMES})[)\[]|(?:[\w.+]+-)*?(?P<rpm>{_NAMES})(?:\s|$))")
+"""As the name of a dist, or at the end of an RPM's."""
 
 _RAN = re.compile(
     r"Exec format error|cannot execute binary file|Could not open '/lib/ld-linux-|/lib/ld-linux-\S+: No such file"
     r"|TRY_RUN\(\) invoked in cross-compiling mode|cannot run C compiled programs",
 )
-_FOREIGN = re.compile(r"unrecognized command[- ]line option '(-m[\w.=-]+)'")
+_NATIVE = re.compile(r"\bas: unrecognized option '--64'|Unable to recogni[sz]e the format of the input file\b.*")
+_FLAG = re.compile(r"unrecognized command[- ]line option '(-m[\w.=-]+)'")
 _CHECK = re.compile(r"^%elpack_check_import +(.+)$", re.MULTILINE)
 _SUFFIX = re.compile(r"\.cpython-\d+-(?P<arch>\w+)-linux-gnu\.so(?:$|\.)")
 
@@ -40,7 +43,8 @@ def obstacles(name: str, requires: Iterable[str]) -> Iterator[Problem]:
     for require in requires:
         match = _BACKEND.match(require)
         if match:
-            why = f"it asks for {match[1]}: {_BACKENDS[match[1]]}"
+            tool = match["dist"] or match["rpm"]
+            why = f"it asks for {tool}: {_BACKENDS[tool]}"
             yield Problem("it cannot be cross-compiled", where=name, why=why, fix=FIX)
 
 
@@ -48,7 +52,9 @@ def reason(log: str) -> str:
     """Return why a build that failed may have failed for being a cross build, empty if nothing says so."""
     if match := _RAN.search(log):
         return f"it ran, or tried to run, what it had compiled for the other architecture ({match[0]})"
-    if match := _FOREIGN.search(log):
+    if match := _NATIVE.search(log):
+        return f"it took this machine's own compiler, or code that was compiled by it ({match[0]})"
+    if match := _FLAG.search(log):
         return f"it compiles with {match[1]}, a flag of this machine's architecture"
     return ""
 

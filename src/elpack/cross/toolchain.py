@@ -14,7 +14,8 @@ class Toolchain:
     """A compiler that runs on `home` and compiles for `arch`.
 
     triplet: what its programs' names begin with. packages: the RPMs that hold it. repositories: where they come from
-    beside the target's own; none for a stand-in, whose compiler `elpack.steps.cross_toolchain` packs.
+    beside the target's own; none for a stand-in, whose compiler `elpack.steps.cross_toolchain` packs. caveat: what
+    users should know of it, half a sentence.
     """
 
     arch: str
@@ -22,6 +23,7 @@ class Toolchain:
     triplet: str
     packages: tuple[str, ...]
     repositories: tuple[TargetRepository, ...] = ()
+    caveat: str = ""
 
 
 def toolchain(target: str, arch: str, home: str) -> Toolchain:
@@ -45,4 +47,4 @@ def toolchain(target: str, arch: str, home: str) -> Toolchain:
         TargetRepository(name, entry["url"].replace("$basearch", home), entry["gpgkey"])
         for name, entry in found.get("repositories", {}).items()
     )
-    return Toolchain(arch, home, found["triplet"], tuple(found["packages"]), tuple(repositories))
+    return Toolchain(arch, home, found["triplet"], tuple(found["packages"]), tuple(repositories), found["caveat"])

@@ -75,7 +75,9 @@ def test_a_sysroot_s_links_lead_where_they_lead_in_the_root(tmp_path: Path) -> N
     library.mkdir(parents=True)
     (library / "libm.so").symlink_to("/usr/lib/aarch64-linux-gnu/libm.so.6")
     (library / "libc.so").symlink_to("libc.so.6")
-    sysroot = Sysroot(tmp_path, Dnf((), "aarch64", "9", tmp_path, runner=nothing), tmp_path / "log", "pkg")
+    sysroot = Sysroot(
+        tmp_path, Dnf((), "aarch64", "9", tmp_path, runner=nothing), tmp_path / "log", "pkg", tmp_path / "files"
+    )
     sysroot.add(())
     assert str((library / "libm.so").readlink()) == "libm.so.6"
     assert str((library / "libc.so").readlink()) == "libc.so.6"
@@ -89,7 +91,9 @@ def test_where_a_sysroot_has_what_a_compiler_needs(tmp_path: Path) -> None:
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    sysroot = Sysroot(tmp_path, Dnf((), "aarch64", "9", tmp_path, runner=nothing), tmp_path / "log", "pkg")
+    sysroot = Sysroot(
+        tmp_path, Dnf((), "aarch64", "9", tmp_path, runner=nothing), tmp_path / "log", "pkg", tmp_path / "files"
+    )
     assert sysroot.libraries() == ["usr/lib/gcc/aarch64-redhat-linux/11"]
     assert sysroot.cxx_headers() == [
         *("usr/include/c++/11", "usr/include/c++/11/aarch64-redhat-linux", "usr/include/c++/11/backward"),
