@@ -19,12 +19,14 @@ commands = typer.Typer()
 @commands.command(epilog="Example: elpack lock")
 @guarded
 def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
-    """Resolve the build requirements anew and write pylock.build.toml, and PyPy's where an image needs it."""
+    """Resolve the build requirements anew and write pylock.build.toml; PyPy's and that of wheels where needed."""
     from elpack.images.model import Flavour
     from elpack.run import run
     from elpack.steps.alone import alone
     from elpack.steps.buildlock import renew_build_lock
     from elpack.steps.project import read_project
+    from elpack.steps.wheels.build import renew_for_wheels
+    from elpack.steps.wheels.lock import LOCK as WHEELS_LOCK
 
     workspace = workspace_of(file)
     project = read_project(workspace)
@@ -33,6 +35,8 @@ def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
         counts = {workspace.build_lock.name: renew_build_lock(project, workspace, run)}
         if with_pypy:
             counts[workspace.pypy_lock.name] = renew_build_lock(project, workspace, run, pypy=True)
+        if project.release.wheels is not None and (count := renew_for_wheels(project, workspace, run)):
+            counts[WHEELS_LOCK] = count
     if not quiet:
         show("\n".join(f"{name} {_sdists(count)}" for name, count in counts.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from elpack.cli import wheel_judge, wheel_test
+from elpack.cli import wheel_build, wheel_judge, wheel_test
 
 wheel = typer.Typer(
     name="wheel",
@@ -13,7 +13,7 @@ wheel = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (wheel_judge, wheel_test):
+for module in (wheel_build, wheel_judge, wheel_test):
     wheel.add_typer(module.commands)
 
 commands = typer.Typer()

@@ -14,7 +14,7 @@ from elpack.errors import EngineError, Problem
 from elpack.run import Command, running, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from podman import PodmanClient
@@ -51,6 +51,28 @@ def served(work: Path, runner: Runner) -> Iterator[tuple[PodmanClient, Place, Ma
     try:
         with running(command) as service, _awaited(url, where, service) as client:
             yield client, where, environment, notices
+        where.busy.unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(where.live, ignore_errors=True)
+
+
+@contextmanager
+def lent(
+    work: Path, runner: Runner
+) -> Iterator[tuple[Mapping[str, str], Callable[[tuple[str, ...]], tuple[str, ...]]]]:
+    """Lend our podman to a program that calls it by itself, while no service of ours runs.
+
+    Yields the environment of such a program, and what encloses its command, so that containers end with it. The caller
+    holds the work folder. Raises `EngineError`.
+    """
+    where = place(work)
+    where.home.mkdir(parents=True, exist_ok=True)
+    environment, _ = prepare(where)
+    if where.busy.exists():
+        _tidy(environment, runner)
+    where.busy.touch()
+    try:
+        yield environment, apart
         where.busy.unlink(missing_ok=True)
     finally:
         shutil.rmtree(where.live, ignore_errors=True)
