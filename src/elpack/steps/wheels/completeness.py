@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _SUBMODULE = "160000"
 _QUIET = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.directory=*", "core.quotePath=false")
 """Settings of a checkout that would start programs are overruled; it may belong to who called sudo."""
+_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
 _MOST = 1 << 20
 
 
@@ -96,7 +101,7 @@ def _named(tree: Path) -> str:
 def _git(tree: Path, runner: Runner, *arguments: str, given: str | None = None) -> list[str]:
     settings = [word for setting in _QUIET for word in ("-c", setting)]
     argv = ("git", "-C", str(tree), *settings, *arguments)
-    env = {**CLEAN_ENV, "GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    env = {**CLEAN_ENV, **_ENVIRONMENT}
     done = runner(Command(argv, env=env, input=given))
     if done.returncode > 1 or (done.returncode and "check-ignore" not in arguments):
         raise ConfigError(Problem(f"git cannot tell what it tracks\n{done.tail(4)}", str(tree)))
@@ -119,8 +124,10 @@ def _matching(patterns: Iterable[str], files: frozenset[str], runner: Runner) ->
         _git(folder, runner, "init", "--quiet", "--template=", ".")
         (folder / ".git" / "info").mkdir(exist_ok=True)
         (folder / ".git" / "info" / "exclude").write_text("".join(f"{line}\n" for line in lines))
-        given = "".join(f"{path}\0" for path in sorted(files))
-        return frozenset(_git(folder, runner, "check-ignore", "--no-index", "-z", "--stdin", given=given))
+        # in front of a name that would be one of git's own words, such as ":(glob)"
+        given = "".join(f"./{path}\0" for path in sorted(files))
+        found = _git(folder, runner, "check-ignore", "--no-index", "-z", "--stdin", given=given)
+        return frozenset(path.removeprefix("./") for path in found)
 
 
 def _unexported(tree: Path, files: frozenset[str], runner: Runner) -> frozenset[str]:
