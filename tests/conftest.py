@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from elpack.model import Target
+from elpack.builders.emulation import MACHINE, emulation
+from elpack.model import ARCHES, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,16 @@ def needs() -> Callable[..., None]:
             pytest.skip(f"not installed: {', '.join(missing)}")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def emulated() -> str:
+    """Return the architecture that this machine emulates; skip or fail the test as `needs` does where it does not."""
+    other = next(arch for arch in ARCHES if arch != MACHINE)
+    found = emulation(other)
+    if not found.works:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{found.obstacle}: {found.fix}")
+    return other
 
 
 def _target(python: str, arch: str) -> Target:
