@@ -57,6 +57,7 @@ class Asked:
     arch: str
     base: str
     name: str
+    rpm_arch: str
     dist: str
     requires: tuple[str, ...]
     limits: Limits
@@ -66,7 +67,8 @@ class Asked:
         """Read the files, and return the job with the RPMs that its root may draw from. Raises as `receive_files`."""
         files = receive_files(stream, self.head, into)
         (spec,) = files[_SPEC]
-        job = BuildJob(self.name, spec, files.get(_SOURCE, ()), self.requires, log, self.dist, self.limits)
+        sources = files.get(_SOURCE, ())
+        job = BuildJob(self.name, spec, sources, self.requires, log, self.dist, self.limits, arch=self.rpm_arch)
         return job, files.get(_RPM, ())
 
 
@@ -88,6 +90,7 @@ def send_order(stream: IO[bytes], order: Order) -> None:
         "arch": order.arch,
         "base": order.base,
         "name": job.name,
+        "rpm_arch": job.arch or order.arch,
         "dist": job.dist,
         "requires": list(job.requires),
         "limits": asdict(job.limits),
@@ -101,8 +104,8 @@ def receive_order(stream: IO[bytes]) -> Asked:
     head = receive_head(stream, JOB, _MOST_SENT, (_SPEC, _SOURCE, _RPM))
     values = head.values
     _check_version(values)
-    target, python, arch, base, name, dist = (
-        values.get(key, str) for key in ("target", "python", "arch", "base", "name", "dist")
+    target, python, arch, base, name, rpm_arch, dist = (
+        values.get(key, str) for key in ("target", "python", "arch", "base", "name", "rpm_arch", "dist")
     )
     requires = values.strings("requires")
     limits = _limits(values.table("limits"))
@@ -110,8 +113,9 @@ def receive_order(stream: IO[bytes]) -> Asked:
         values.problem("name", f"{name[:99]!r} is no name of a package")
     if not _DIGEST.match(base):
         values.problem("base", "expected a sha256")
-    if arch not in ARCHES:
-        values.problem("arch", f"unknown architecture {arch[:99]!r}", fix=f"one of: {', '.join(ARCHES)}")
+    for key, found in (("arch", arch), ("rpm_arch", rpm_arch)):
+        if found not in ARCHES:
+            values.problem(key, f"unknown architecture {found[:99]!r}", fix=f"one of: {', '.join(ARCHES)}")
     wrong = [require for require in requires if not is_package(require)]
     for require in wrong[:_MOST_TOLD]:
         values.problem("requires", f"{require[:200]!r} is no package")
@@ -119,7 +123,7 @@ def receive_order(stream: IO[bytes]) -> Asked:
         values.problem("requires", f"more than {_MOST_REQUIRES} of them")
     _check_files(head)
     head.done()
-    return Asked(target, python, arch, base, name, dist, requires, limits, head)
+    return Asked(target, python, arch, base, name, rpm_arch, dist, requires, limits, head)
 
 
 def send_built(stream: IO[bytes], arch: str, base: str, files: Sequence[Path]) -> None:

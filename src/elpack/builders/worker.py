@@ -98,7 +98,7 @@ class WorkerBuilder:
     def _declared(self, job: BuildJob) -> tuple[Declared, ...] | None:
         if self.home is None:
             return None
-        return replace(self.home, extra=self.extra).ask_declared(replace(job, arch=self.target.arch))
+        return replace(self.home, extra=self.extra).ask_declared(replace(job, arch=job.arch or self.target.arch))
 
     def _check(self, job: BuildJob, declared: tuple[Declared, ...] | None, made: tuple[Path, ...]) -> None:
         """Hold RPMs, SRPM first, against what was asked for."""
@@ -166,7 +166,9 @@ class WorkerBuilder:
         fix = f"look at {job.log}, then run again"
         if status == _SSH_FAILED:
             what = "ssh cannot reach it, or lost it"
-            fix = f"try {shlex.join(self.command[:2])}; nobody can type here, so ssh needs a key and a known host"
+            fix = (
+                "try the same ssh by hand; nobody can type here, so it needs a key without passphrase and a known host"
+            )
         elif status in _NOT_THERE:
             what = "its command was not found there"
             fix = f"install elpack {__version__} there, or write its whole path into [builds.workers]"

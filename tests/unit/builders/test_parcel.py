@@ -39,7 +39,9 @@ def order(tmp_path: Path) -> Order:
     for name in names:
         (tmp_path / name).write_bytes(CONTENT)
     spec, source, *rpms = (tmp_path / name for name in names)
-    job = BuildJob("toy-1-1", spec, (source,), ("make", "toy >= 1"), tmp_path / "log", "toy", Limits(time=7))
+    job = BuildJob(
+        "toy-1-1", spec, (source,), ("make", "toy >= 1"), tmp_path / "log", "toy", Limits(time=7), arch="x86_64"
+    )
     return Order("el9-standin", "3.11", "aarch64", BASE, job, tuple(rpms))
 
 
@@ -110,6 +112,7 @@ def test_what_is_no_parcel(beginning: bytes, words: str) -> None:
         ({"name": "../../root/x"}, "'../../root/x' is no name of a package"),
         ({"name": "--eval"}, "'--eval' is no name of a package"),
         ({"arch": "riscv64"}, "unknown architecture 'riscv64'"),
+        ({"rpm_arch": "--eval"}, "rpm_arch: unknown architecture '--eval'"),
         ({"base": "x"}, "expected a sha256"),
         ({"requires": ["make", "--setopt=reposdir=/x", "@core", "http://x/y.rpm"]}, "'@core' is no package"),
         ({"requires": "make"}, "requires: expected an array"),
