@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from elpack.atomic import write_text
+from elpack.builders.emulation import MACHINE
 from elpack.engine.connect import need_podman
-from elpack.errors import ConfigError, ElpackError, Problem
+from elpack.errors import ConfigError, ElpackError, Problem, WheelError
 from elpack.lineage import Record, parse_record, record_text
-from elpack.pipeline import Step, carry_on, carry_out_each, signed_repository
+from elpack.listed import ALL
+from elpack.pipeline import EVERY_ARCH, Step, carry_on, carry_out_each, signed_repository
 from elpack.plan.model import Role
 from elpack.steps.alone import alone
+from elpack.steps.audit import WHEELS
 from elpack.steps.base import choose_target
 from elpack.steps.closure import read_sources
 from elpack.steps.images.build import build_images
+from elpack.steps.images.foreign import need_for_build
+from elpack.steps.images.joint import join_images
+from elpack.steps.images.ready import Wanted, ready_images
 from elpack.steps.project import read_project
 from elpack.steps.sdists import SDISTS, members_of, put_sdists
+from elpack.steps.wheels.build import WantedWheels, build_wheels
+from elpack.wheels.model import How
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
     from elpack.lineage import Member
     from elpack.model import RemoteFile
     from elpack.session import Session
+    from elpack.steps.sign import Signer
 
 RECORD = "universe.json"
 """What finished runs were made of, beside their results."""
@@ -78,6 +88,7 @@ class _Run:
     universe: Universe
     files: tuple[RemoteFile, ...]
     record: Record
+    standin: bool
     ready: list[Session] = field(default_factory=list)
     """Sessions whose repositories are there."""
 
@@ -95,12 +106,12 @@ class _Run:
         write_text(self.session.workspace.dist / RECORD, record_text(self.record))
 
 
-def build_universe(session: Session, carriers: Sequence[Carrier]) -> Universe:
+def build_universe(session: Session, carriers: Sequence[Carrier], *, standin: bool = False) -> Universe:
     """Make the carriers, in their order, into the session's folder of results; empty: all that the release has.
 
     The sdists are made once for all carriers. An error ends the run, unless it is to keep going; then what does not
-    need the carrier that failed is made. Either way the result holds it, and what was finished stays. Raises only what
-    reading the release and its sources raises.
+    need the carrier that failed is made. Either way the result holds it, and what was finished stays. standin: wheels
+    are compiled in the stand-in image. Raises only what reading the release and its sources raises.
     """
     session.project = read_project(session.workspace)
     universe = Universe(skipped=_not_there(session))
@@ -109,7 +120,7 @@ def build_universe(session: Session, carriers: Sequence[Carrier]) -> Universe:
         raise ConfigError(*(Problem(universe.skipped[one], f"--carrier {one}") for one in refused))
     if Carrier.IMAGE in wanted:
         need_podman()  # told now, not after the RPMs were built
-    run = _Run(session, universe, _sources(session, universe), _read_record(session))
+    run = _Run(session, universe, _sources(session, universe), _read_record(session), standin)
     for carrier in wanted:
         _make(run, carrier, wanted)
     return universe
@@ -126,7 +137,7 @@ def _sources(session: Session, universe: Universe) -> tuple[RemoteFile, ...]:
     options, workspace, project = session.options, session.workspace, session.project
     with session.screen.phase("Read the sources") as say:
         session.sources = read_sources(project, workspace, offline=options.offline, runner=session.runner)
-        arch = "" if options.arch == "all" else options.arch
+        arch = "" if options.arch == EVERY_ARCH else options.arch
         target, _ = choose_target(project.release, options.target, arch, offline=options.offline)
         universe.members, files = members_of(project, session.sources, target, workspace)
         say(", ".join(member.name for member in universe.members))
@@ -186,7 +197,30 @@ def _by_name(members: Iterable[Member]) -> dict[str, Member]:
 
 
 def _wheels(run: _Run) -> None:
-    run.universe.skipped[Carrier.WHEEL] = "elpack wheel build makes them"
+    """Build the wheels of the architecture that is asked for, and those for every machine."""
+    session, release = run.session, run.session.project.release
+    arch = session.options.arch or MACHINE
+    if release.wheels and arch != EVERY_ARCH and arch not in release.wheels.arches:
+        run.universe.skipped[Carrier.WHEEL] = f"[wheels] has no architecture {arch}"
+        return
+    wanted = WantedWheels(
+        arches=() if arch == EVERY_ARCH else (arch,), standin=run.standin, offline=session.options.offline
+    )
+    with alone(session.workspace, session.runner), session.screen.phase("Build wheels") as say:
+        results = build_wheels(session.workspace, wanted, say, session.runner, session.sources)
+        number = sum(1 for one in results if one.wheel and one.seconds)
+        had = sum(1 for one in results if one.wheel) - number
+        say(f"{number} built, {had} had been built before" if number else f"nothing to do: all {had} there")
+    for reason, places in groupby(sorted(one.cell.reason for one in results if one.cell.how is How.NOT)):
+        session.screen.notice(f"no wheels for {len(list(places))} places of the matrix: {reason}")
+    if problems := [problem for one in results for problem in one.problems]:
+        raise WheelError(*problems)
+    made: dict[str, tuple[int, int]] = {}
+    for one in results:
+        if one.wheel:
+            now, there = made.get(str(one.cell.package), (0, 0))
+            made[str(one.cell.package)] = (now + bool(one.seconds), there + 1)
+    run.finish(WHEELS, made, _by_name(run.members))
 
 
 def _rpms(run: _Run) -> None:
@@ -214,6 +248,11 @@ def _images(run: _Run) -> None:
         made: dict[str, tuple[int, int]] = {}
         carry_on(session, _image_step(made))
         run.finish(f"{_place(session)}/images", made, dict.fromkeys(made, application))
+    first = run.ready[0]
+    if len(run.ready) > 1 and first.signer is not None:
+        made = {}
+        carry_on(first, _index_step(first.signer, made))
+        run.finish(f"{first.target.name}/{ALL}", made, dict.fromkeys(made, application))
 
 
 def _image_step(made: dict[str, tuple[int, int]]) -> Step:
@@ -221,7 +260,17 @@ def _image_step(made: dict[str, tuple[int, int]]) -> Step:
         for image in build_images(session, (), None, say, repository=lambda: signed_repository(session)):
             made[f"{image.flavour} image"] = (int(not image.cached), 1)
 
-    return Step("images", "Make images", action, root=True)
+    need = lambda session: need_for_build(session, (), None)  # noqa: E731
+    return Step("images", "Make images", action, root=True, need=need)
+
+
+def _index_step(signer: Signer, made: dict[str, tuple[int, int]]) -> Step:
+    def action(session: Session, say: Callable[[str], None]) -> None:
+        dist, release = session.workspace.dist, session.project.release
+        images = ready_images(dist, release, Wanted(session.target.name), snapshot=True)
+        made.update({f"{one.tag} of all": (int(not one.cached), 1) for one in join_images(dist, images, signer, say)})
+
+    return Step("index", "Put images together", action)
 
 
 _MAKERS: Mapping[Carrier, Callable[[_Run], None]] = {

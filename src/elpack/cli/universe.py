@@ -23,6 +23,7 @@ from elpack.cli.options import (
     WorkFolder,
     session_of,
 )
+from elpack.cli.wheel_build import ImageChoice
 from elpack.report.console import print_json, show
 
 commands = typer.Typer()
@@ -38,6 +39,9 @@ def universe(
         list[str] | None,
         typer.Option(help="sdist, wheel, rpm or image, may be given again; else all that the release has."),
     ] = None,
+    image: Annotated[
+        ImageChoice, typer.Option(help="manylinux: wheels are compiled in PyPA's images. standin: in one made here.")
+    ] = ImageChoice.MANYLINUX,
     way: WayName = None,
     builder: BuilderName = "auto",
     workers: Workers = 0,
@@ -73,7 +77,7 @@ def universe(
         quiet=quiet or as_json,
         way=way,
     )
-    made = build_universe(session, [Carrier(one) for one in carrier or ()])
+    made = build_universe(session, [Carrier(one) for one in carrier or ()], standin=image is ImageChoice.STANDIN)
     if as_json:
         print_json(universe_json(made))
     elif not quiet:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from elpack.model import RemoteFile, SdistFacts
     from elpack.run import Runner
+    from elpack.steps.closure import Sources
     from elpack.steps.project import Project
     from elpack.steps.wheels.image import StandinMade
     from elpack.wheels.model import Cell
@@ -96,23 +97,29 @@ class _Building:
     say: Callable[[str], None]
     wheels: Wheels
     sdists: Mapping[NormalizedName, tuple[SdistFacts, Path]]
+    sources: Sources
     pure: PureWheels | None = None
     files: Mapping[tuple[str, str], tuple[RemoteFile, ...]] = field(default_factory=dict)
     images: dict[str, StandinMade] = field(default_factory=dict)
 
 
 def build_wheels(
-    workspace: Workspace, wanted: WantedWheels, say: Callable[[str], None], runner: Runner = run
+    workspace: Workspace,
+    wanted: WantedWheels,
+    say: Callable[[str], None],
+    runner: Runner = run,
+    sources: Sources | None = None,
 ) -> tuple[Built, ...]:
     """Build what is missing of the matrix into dist/wheels, and tell of every place what came of it.
 
-    A failed place keeps none of the others. The caller holds the workspace. Raises `WheelError` for words that name
-    nothing, `BuildLockError`, `EngineError`.
+    A failed place keeps none of the others. The caller holds the workspace. sources: those that were read before.
+    Raises `WheelError` for words that name nothing, `BuildLockError`, `EngineError`.
     """
     project = read_project(workspace)
     wheels = project.release.wheels or Wheels()
-    sdists = sdists_of(project, workspace, runner, offline=wanted.offline)
-    building = _Building(project, workspace, runner, wanted, say, wheels, sdists)
+    sources = sources or read_sources(project, workspace, offline=wanted.offline, runner=runner)
+    sdists = sdists_of(project, workspace, runner, offline=wanted.offline, sources=sources)
+    building = _Building(project, workspace, runner, wanted, say, wheels, sdists, sources)
     cells = _wanted(building)
     if any(cell.how is How.IMAGE for cell in cells):
         cells = _with_images(building, cells)
@@ -146,10 +153,10 @@ def _with_images(building: _Building, cells: tuple[Cell, ...]) -> tuple[Cell, ..
 
 
 def sdists_of(
-    project: Project, workspace: Workspace, runner: Runner, *, offline: bool
+    project: Project, workspace: Workspace, runner: Runner, *, offline: bool, sources: Sources | None = None
 ) -> dict[NormalizedName, tuple[SdistFacts, Path]]:
     """Return facts and file of each first-party sdist that gets wheels: of a checkout, else as it is pinned."""
-    sources = read_sources(project, workspace, offline=offline, runner=runner)
+    sources = sources or read_sources(project, workspace, offline=offline, runner=runner)
     wheels = project.release.wheels or Wheels()
     own = wheels.packages or tuple(sorted(project.release.first_party_names()))
     files = {name: file for name, file in sources.local.items() if name in own}
@@ -192,7 +199,7 @@ def _wanted(building: _Building, *, standin: bool = False) -> tuple[Cell, ...]:
     asked = (
         ("--package", wanted.packages, {str(cell.package) for cell in every}),
         ("--interpreter", wanted.interpreters, {cell.interpreter for cell in every}),
-        ("--arch", wanted.arches, {cell.arch for cell in every}),
+        ("--arch", wanted.arches, {*building.wheels.arches}),
         ("--policy", wanted.policies, {cell.platform for cell in every if cell.arch}),
     )
     problems = [
@@ -242,9 +249,8 @@ def _pure(building: _Building, cell: Cell, into: Path) -> float:
     start = time.monotonic()
     facts, path = building.sdists[cell.package]
     if building.pure is None:
-        sources = read_sources(building.project, building.workspace, offline=building.wanted.offline)
         building.pure = pure_wheels(
-            building.project, sources, building.workspace, building.runner, offline=building.wanted.offline
+            building.project, building.sources, building.workspace, building.runner, offline=building.wanted.offline
         )
     building.pure.build(facts, path, into)
     return time.monotonic() - start
