@@ -43,9 +43,14 @@ def wrong_machine(plan: Plan, inputs: Inputs) -> Iterator[Problem]:
             )
 
 
+def is_loaded(path: str) -> bool:
+    """Tell whether Python takes a file for an extension module of its own, or for what such a module needs."""
+    return bool(_LOADED.search(path))
+
+
 def _wrong(code: Sequence[MachineCode], arch: str) -> list[MachineCode]:
     foreign = [one for one in code if one.machine != arch]
-    return foreign if len(foreign) == len(code) else [one for one in foreign if _LOADED.search(one.path)]
+    return foreign if len(foreign) == len(code) else [one for one in foreign if is_loaded(one.path)]
 
 
 def _machines(code: Sequence[MachineCode]) -> str:

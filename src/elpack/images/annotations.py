@@ -27,7 +27,8 @@ INTERPRETER = "io.elpack.interpreter"
 """The label and annotation that says which Python runs the application, where it is not the target's own."""
 _STANDIN = "io.elpack.standin"
 _PREFIX = "org.opencontainers.image."
-_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+"""What engines call architectures."""
 _LONGEST = 4000
 _NOT_IN_A_TAG = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_EVR = 120
@@ -36,7 +37,7 @@ _LONGEST_EVR = 120
 
 def platform_of(arch: str) -> str:
     """Return what engines call an architecture: ``linux/amd64`` for x86_64."""
-    return _PLATFORMS[arch]
+    return PLATFORMS[arch]
 
 
 def stem_of(application: str, tag: str) -> str:

@@ -10,6 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -22,15 +23,24 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def make_archive(path: Path, *, arch: str = "amd64", layers: tuple[bytes, ...] = (b"one", b"two")) -> str:
-    """Write an archive whose layers hold a file each, with these contents; return the digest of its index."""
+def make_archive(
+    path: Path,
+    *,
+    arch: str = "amd64",
+    layers: tuple[bytes, ...] = (b"one", b"two"),
+    names: Mapping[int, str] | None = None,
+) -> str:
+    """Write an archive whose layers hold a file each, with these contents; return the digest of its index.
+
+    names: of those files, by the number of their layer; the others have names of no meaning.
+    """
     blobs: dict[str, bytes] = {}
 
     def descriptor(kind: str, content: bytes) -> dict[str, Any]:
         blobs[digest_of(content)] = content
         return {"mediaType": kind, "digest": digest_of(content), "size": len(content)}
 
-    tars = [_tar({f"file{number}": content}) for number, content in enumerate(layers)]
+    tars = [_tar({(names or {}).get(number, f"file{number}"): content}) for number, content in enumerate(layers)]
     config = {
         "architecture": arch,
         "os": "linux",

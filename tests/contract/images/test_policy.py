@@ -11,6 +11,10 @@ import pytest
 from tests.contract.images.programs import program
 from tests.contract.images.publisher import NAME, OLD, TAG, Page, a_key, visitor
 
+from elpack.images.oci import digest_of
+from elpack.steps.images.archive import Archive
+from elpack.steps.images.joint import write_joint
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -92,6 +96,28 @@ def test_each_platform_gets_its_own_image(customer: Customer, publisher: Publish
     assert program(architecture) in gzip.decompress(layer.read_bytes())
     said = customer("skopeo", "--override-arch", architecture, "inspect", f"docker://{ours.reference}")
     assert json.loads(said)["Architecture"] == architecture
+
+
+def test_one_archive_of_all_platforms_is_what_was_pushed(customer: Customer, publisher: Publisher) -> None:
+    ours, name = publisher.release(TAG), "oci-archive:/srv/whole.oci.tar"
+    whole = customer.folder / "srv/whole.oci.tar"
+    write_joint([Archive(path) for path in publisher.archives(f"{NAME} {TAG}")], whole)
+    assert Archive(whole).digest == ours.digest
+    customer.write("srv/any.json", '{"default": [{"type": "insecureAcceptAnything"}]}')
+    loaded = customer(
+        "podman", "load", "--quiet", "--signature-policy", "/srv/any.json", "--input", "/srv/whole.oci.tar"
+    )
+    assert publisher.manifest(ours, PLATFORM)["config"]["digest"] in loaded
+    for platform, digest in ours.platforms.items():
+        architecture = platform.rpartition("/")[2]
+        words = ("skopeo", "--insecure-policy", "--override-arch", architecture, "copy", "--quiet")
+        customer(*words, name, f"dir:/srv/from-{architecture}")
+        manifest = (customer.folder / f"srv/from-{architecture}/manifest.json").read_bytes()
+        assert digest_of(manifest) == digest
+    place = f"{publisher.registry.host}/wamp/carried:1"
+    customer("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests", name, f"docker://{place}")
+    with publisher.repository("wamp/carried") as repository:
+        assert repository.digest("1") == ours.digest
 
 
 def test_a_changed_manifest_of_one_platform_is_refused_there(

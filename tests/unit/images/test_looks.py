@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.contract.images.layouts import make_archive
+from tests.contract.images.programs import program
 
 from elpack.errors import ImageError
 from elpack.run import run
@@ -28,6 +29,28 @@ def test_our_layers_hold_nothing_of_the_builder_s_machine(tmp_path: Path) -> Non
     look(tmp_path, b"in the base: /home/builder/x", b"sound")
     with pytest.raises(ImageError, match="file1: it holds a path of the machine that built it"):
         look(tmp_path, b"sound", b"made in /home/builder/x")
+
+
+@pytest.mark.parametrize(
+    ("place", "refused"),
+    [
+        ("opt/app/lib/python3.12/site-packages/one.cpython-312-aarch64-linux-gnu.so", True),
+        ("opt/app/lib/python3.12/site-packages/one.libs/libx-1234.so.1", True),
+        ("opt/app/bin/tool", True),
+        ("opt/app/lib/python3.12/site-packages/debugger/attach_linux_arm64.so", False),  # its data
+        ("usr/share/other", False),
+    ],
+)
+def test_what_another_architecture_runs_is_refused(tmp_path: Path, place: str, *, refused: bool) -> None:
+    wanted = Look(frozenset(), (), layers=1, prefix="/opt/app", seen=tmp_path / "seen.json", runner=run)
+    for arch in ("arm64", "amd64"):  # the same layer, in images of both
+        make_archive(tmp_path / "a.tar", arch=arch, layers=(b"base", program("arm64")), names={1: place})
+        archive = Archive(tmp_path / "a.tar")
+        if refused and arch == "amd64":
+            with pytest.raises(ImageError, match="it is a program for linux/arm64, and the image is for linux/amd64"):
+                look_at(archive, archive.images[0], wanted)
+        else:
+            look_at(archive, archive.images[0], wanted)
 
 
 def test_what_was_right_is_not_looked_at_again(tmp_path: Path) -> None:

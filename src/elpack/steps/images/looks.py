@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from elpack.archives.elf import machine_of
 from elpack.atomic import write_text
+from elpack.checks.machine_rules import is_loaded
 from elpack.errors import ImageError, Problem
+from elpack.images.annotations import PLATFORMS
 from elpack.images.content import Findings
 from elpack.images.libraries import Libraries, needed
 from elpack.pieces import as_file
@@ -21,7 +24,7 @@ from elpack.sbom import OsPackage
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from elpack.images.oci import Descriptor
     from elpack.run import Runner
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
 _DATABASES = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
 _FORM = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n"
 _FIELDS = 4
-_FORMAT = 1
+_HEAD = 20
+_FORMAT = 2
 """Raised when a look would find something else in the same layer."""
-_REMEMBERED = {"packages", "asked", "there"}
+_REMEMBERED = {"packages", "asked", "there", "code"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class Look:
 def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]:
     """Return what the newest RPM database in an image names, if there is one.
 
-    Raises `ImageError` with all that our layers hold and should not, and the libraries that they need and nothing has.
-    What was right once is not looked at again.
+    Raises `ImageError` with all that our layers hold and should not, the libraries that they need and nothing has, and
+    what the processors of the image's platform do not run. What was right once is not looked at again.
     """
     seen = _read(look.seen)
     layers = image.blobs[1:]
@@ -70,6 +74,7 @@ def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]
             problems += wrong
         packages = tuple(OsPackage(*one) for one in seen[key]["packages"]) or packages
         libraries.add(seen[key]["asked"], seen[key]["there"])
+        problems += _foreign(seen[key]["code"], image)
     problems += libraries.missing()
     if problems:
         raise ImageError(*problems)
@@ -77,11 +82,27 @@ def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]
     return packages
 
 
+def _foreign(code: Mapping[str, str], image: Image) -> Iterator[Problem]:
+    """Yield what is loaded or run below the prefix, and is not for the image's platform."""
+    for machine, path in sorted(code.items()):
+        if (platform := PLATFORMS.get(machine, machine)) != str(image.descriptor.platform):
+            what = f"it is a program for {platform}, and the image is for {image.descriptor.platform}"
+            why = "a wheel for another architecture, or for any by its name alone, was chosen or built"
+            fix = "the dist that the path belongs to: compile it from its sdist, or lock another version"
+            yield Problem(what, path, why, fix)
+
+
 def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tuple[dict[str, Any], list[Problem]]:
-    """Return what to remember of a layer: packages, libraries that are asked for and that are there; what is wrong."""
+    """Return what to remember of a layer, and what is wrong with it.
+
+    That is packages, libraries that are asked for and that are there, and what runs below the prefix: one path for each
+    machine.
+    """
     findings = Findings(look.own, look.builder)
     asked: dict[str, str] = {}
+    code: dict[str, str] = {}
     there: set[str] = set()
+    prefix = f"{look.prefix.strip('/')}/"
     damaged = []
     with tempfile.TemporaryDirectory(prefix="elpack-rpmdb-") as scratch:
         database = Path(scratch)
@@ -94,13 +115,17 @@ def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tup
             elif ours:
                 content = file.read()
                 findings.look(path, mtime, content)
+                if not path.startswith(prefix):
+                    continue
+                if (machine := machine_of(content[:_HEAD])) and (is_loaded(path) or path.startswith(f"{prefix}bin/")):
+                    code.setdefault(machine, path)
                 try:
-                    names = needed(content) if path.startswith(f"{look.prefix.strip('/')}/") else ()
+                    names = needed(content)
                     asked |= {name: path for name in names if name not in asked}
                 except ValueError as error:
                     damaged.append(Problem(str(error), path))
         packages = [[one.name, one.evr, one.arch] for one in _query(database, look.runner)]
-    return {"packages": packages, "asked": asked, "there": sorted(there)}, [*findings.all(), *damaged]
+    return {"packages": packages, "asked": asked, "there": sorted(there), "code": code}, [*findings.all(), *damaged]
 
 
 def _members(archive: Archive, layer: Descriptor) -> Iterator[tuple[str, int, IO[bytes] | None]]:
