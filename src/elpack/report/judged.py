@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from elpack.wheels.judgement import Judgement
 
+_JSON_ONLY = ("reproducible",)
+"""What is no news of wheels that others made."""
 _COLOURS = {Verdict.PASSED: "green", Verdict.REFUSED: "red"}
 
 
@@ -37,7 +39,7 @@ def notices(judgements: Sequence[Judgement]) -> list[str]:
         f"notice: {finding.problem}"
         for one in judgements
         for finding in one.findings
-        if finding.severity is Severity.NOTICE
+        if finding.severity is Severity.NOTICE and finding.rule not in _JSON_ONLY
     ]
 
 
