@@ -20,7 +20,7 @@ WorkerFolder = Annotated[
 Emulated = Annotated[bool, typer.Option("--emulated", help="Take jobs for other architectures than this machine's.")]
 
 
-@commands.command(epilog='Example, in elpack.toml: [builds.workers] aarch64 = ["ssh", "HOST", "elpack", "worker"]')
+@commands.command(epilog="Example: elpack worker --work /srv/elpack, word by word below [builds.workers] in elpack.toml")
 @guarded
 def worker(work: WorkerFolder = None, emulated: Emulated = False) -> None:
     """Build one job for another machine: it comes on standard input, its RPMs go to standard output."""
