@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,15 @@ _FIRST_OF_1980 = "315532800"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One virtual environment, in a folder that the sandbox shows as /task."""
+    """One virtual environment, in a folder that the sandbox shows as /task.
+
+    What ran in there may have left links in it: nothing is written or read there any more, but in folders of `space`.
+    """
 
     sandbox: LockSandbox
     python: Found
     folder: Path
+    spaces: list[Path] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, sandbox: LockSandbox, python: Found) -> Environment:
@@ -50,10 +54,10 @@ class Environment:
         if not wanted:
             return
         lines = [f"{one.name} @ file://{_FILES}/{one.path.name} --hash=sha256:{one.sha256}\n" for one in wanted]
-        (self.folder / "requirements").write_text("".join(lines))
+        given = self._given("requirements", "".join(lines))
         shown = tuple(word for one in wanted for word in ("--ro-bind", str(one.path), f"{_FILES}/{one.path.name}"))
         options = ("--offline", "--no-index", "--no-deps", "--no-build", "--require-hashes", "--python", _PYTHON)
-        done = self._uv(shown, "pip", "install", *options, "-r", "/task/requirements")
+        done = self._uv((*given, *shown), "pip", "install", *options, "-r", "/elpack/requirements")
         if done.returncode != 0:
             raise WheelError(Problem(f"it cannot be installed\n{done.tail(8)}", self.python.tag))
 
@@ -67,16 +71,16 @@ class Environment:
     def ask(self, question: Mapping[str, Any], binds: tuple[str, ...] = ()) -> Mapping[str, Any]:
         """Return what `try_wheel.py` answers in there. Raises `WheelError` when it gives no answer, or not in time."""
         program = resources.files("elpack.assets") / _ASKED
-        (self.folder / "question.json").write_text(json.dumps(question))
-        (self.folder / "answer.json").unlink(missing_ok=True)
-        shown = ("--ro-bind", str(program), f"/elpack/{_ASKED}", *self._interpreter(), *binds)
-        argv = (_PYTHON, "-I", f"/elpack/{_ASKED}", "/task/question.json", "/task/answer.json")
+        given, left = self._given("question.json", json.dumps(question)), self.space()
+        own = (*given, "--ro-bind", str(program), f"/elpack/{_ASKED}", "--bind", str(left), "/answer")
+        argv = (_PYTHON, "-I", f"/elpack/{_ASKED}", "/elpack/question.json", "/answer/answer.json")
         try:
-            done = self.sandbox.apart(self.folder, shown, *argv)
-        except BuildLockError as error:  # it met one of the sandbox's limits
+            done = self.sandbox.apart(self.folder, (*own, *self._interpreter(), *binds), *argv)
+            text = read_left(left / "answer.json")
+        except BuildLockError as error:  # it met one of the sandbox's limits, or left a trap
             raise WheelError(*error.problems) from error
         try:
-            answer = strict.json_value(read_left(self.folder / "answer.json"))
+            answer = strict.json_value(text)
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
@@ -86,12 +90,12 @@ class Environment:
 
     def build(self, sdist: Path) -> Path:
         """Return the wheel that the backend of an sdist writes, in this environment's folder. Raises `WheelError`."""
-        out = self.folder / "out"
-        out.mkdir()
-        shown = ("--ro-bind", str(sdist), f"/elpack/{sdist.name}", "--setenv", "SOURCE_DATE_EPOCH", _FIRST_OF_1980)
+        out = self.space()
+        folders = ("--ro-bind", str(sdist), f"/elpack/{sdist.name}", "--bind", str(out), "/out")
+        shown = (*folders, "--setenv", "SOURCE_DATE_EPOCH", _FIRST_OF_1980)
         options = ("--wheel", "--no-build-isolation", "--offline", "--no-cache", "--python", _PYTHON)
         try:
-            done = self._uv(shown, "build", *options, "--out-dir", "/task/out", f"/elpack/{sdist.name}")
+            done = self._uv(shown, "build", *options, "--out-dir", "/out", f"/elpack/{sdist.name}")
         except BuildLockError as error:
             raise WheelError(*error.problems) from error
         found = sorted(path for path in out.glob("*.whl") if path.is_file() and not path.is_symlink())
@@ -100,8 +104,19 @@ class Environment:
         return found[0]
 
     def remove(self) -> None:
-        """Take the folder away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Take its folders away."""
+        for folder in (self.folder, *self.spaces):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def space(self) -> Path:
+        """Return a new folder that goes with the environment, and that nothing in there sees unless it is shown."""
+        self.spaces.append(self.sandbox.folder())
+        return self.spaces[-1]
+
+    def _given(self, name: str, text: str) -> tuple[str, ...]:
+        path = self.space() / name
+        path.write_text(text)
+        return ("--ro-bind", str(path), f"/elpack/{name}")
 
     def _uv(self, binds: tuple[str, ...], *arguments: str) -> Completed:
         shown = ("--bind", str(self.folder), "/task", *self._interpreter(), *binds)

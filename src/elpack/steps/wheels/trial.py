@@ -147,8 +147,7 @@ class Trials:
             return Part("suite", State.SKIPPED, "there is no sdist here, whose tests could be run")
         sdist = read_sdist(material.sdist, _digest(material.sdist))
         paths = [file.path for file in wheel.files]
-        (environment.folder / "source").mkdir()
-        unpacked = extract_sdist(material.sdist, environment.folder / "source")
+        unpacked = extract_sdist(material.sdist, environment.space())
         inside = [str(path.relative_to(unpacked)) for path in sorted(unpacked.rglob("*.py"))]
         suite = suite_of(inside, paths)
         if not suite.inside and not suite.outside:
@@ -158,7 +157,7 @@ class Trials:
             return Part("suite", State.SKIPPED, "the application's lock has no pytest that runs here")
         try:
             environment.install(needs.files.values())
-            return _suite_part(environment, suite, unpacked.name)
+            return _suite_part(environment, suite, unpacked)
         except ElpackError as error:
             return Part("suite", State.FAILED, error.problems[0].what)
 
@@ -246,22 +245,21 @@ def _imported(environment: Environment, wheel: WheelFacts) -> Iterator[Part]:
     yield Part("scripts", State.FAILED if bad else State.PASSED, told, {"commands": len(scripts)})
 
 
-def _suite_part(environment: Environment, suite: Suite, folder: str) -> Part:
+def _suite_part(environment: Environment, suite: Suite, source: Path) -> Part:
     kind = "pypy" if environment.python.tag.startswith("pp") else "python"
     site = f"/task/venv/lib/{kind}{environment.python.column.python}/site-packages"
     # of the sdist only the tests are left: what they import is what was installed
-    work = environment.folder / "suite"
-    work.mkdir()
+    work = environment.space()
     for place in suite.outside:
-        (environment.folder / "source" / folder / place).rename(work / place)
+        (source / place).rename(work / place)
     (work / "pytest.ini").write_text("[pytest]\n")
-    places = [*(f"/task/suite/{place}" for place in suite.outside), *(f"{site}/{place}" for place in suite.inside)]
+    places = [*(f"/suite/{place}" for place in suite.outside), *(f"{site}/{place}" for place in suite.inside)]
     counts: Counter[str] = Counter()
     bad: list[str] = []
     # each by itself: tests of two event loops do not share a process
     for place in places:
-        question = {"folder": "/task/suite", "configuration": "/task/suite/pytest.ini", "places": [place]}
-        answer = environment.ask({"suite": question})["suite"]
+        question = {"folder": "/suite", "configuration": "/suite/pytest.ini", "places": [place]}
+        answer = environment.ask({"suite": question}, ("--bind", str(work), "/suite"))["suite"]
         counts.update({str(kind): int(count) for kind, count in answer.get("counts", {}).items()})
         bad += [str(name) for name in answer.get("bad", ())]
     failed = bool(bad) or not counts
