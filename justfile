@@ -72,6 +72,14 @@ sign *options:
 verify *options:
     elpack verify {{ options }}
 
+# Wheels of the first-party packages, for every interpreter, architecture and platform that can be built here
+wheels *options:
+    elpack wheel build {{ options }}
+
+# Write what cibuildwheel reads anew
+wheel-files *options:
+    elpack wheel files {{ options }}
+
 # Judge wheels and sdists: those of dist/wheels, or files and folders that are named
 verify-wheels *options:
     elpack wheel verify {{ options }}
@@ -83,6 +91,14 @@ sbom *options:
 # Publish what was built and signed: `just publish /srv/www/shop`
 publish to *options:
     elpack publish {{ to }} {{ options }}
+
+# Everything of all first-party packages, from the checkouts beside this one: sdists, wheels, RPMs, images
+universe *options:
+    elpack universe {{ options }}
+
+# How each dist of the closure can be had, for each interpreter and architecture
+audit-wheels *options:
+    elpack audit wheels {{ options }}
 
 # Smoke-test what was built, again
 smoke *options:

@@ -82,7 +82,10 @@ def build(
 
     workspace = workspace_of(file, work, dist)
     wanted = WantedWheels(
-        *(tuple(words or ()) for words in (package, interpreter, arch, policy)),
+        packages=tuple(package or ()),
+        interpreters=tuple(interpreter or ()),
+        arches=tuple(arch or ()),
+        policies=tuple(policy or ()),
         standin=None if image is ImageChoice.AUTO else image is ImageChoice.STANDIN,
         again=again,
         offline=offline,

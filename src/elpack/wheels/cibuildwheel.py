@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from elpack.buildlock_text import toml_array, toml_string
-from elpack.wheels.model import MUSLLINUX, POLICIES, Implementation
+from elpack.wheels.model import MUSLLINUX, POLICIES, Implementation, is_known
 from elpack.wheels.standin import GLIBC
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def configuration(wheels: Wheels, package: NormalizedName, platform: str, epoch:
     Images are named as cibuildwheel names them: each of its versions pins them by digest.
     """
     kind = "musllinux" if platform == MUSLLINUX else "manylinux"
-    builds = [f"{one.tag}-{kind}_{arch}" for arch in wheels.arches for one in wheels.interpreters]
+    interpreters = [one for one in wheels.interpreters if is_known(one, platform)]
+    builds = [f"{one.tag}-{kind}_{arch}" for arch in wheels.arches for one in interpreters]
     variables = [one for one in wheels.environment if not one.packages or package in one.packages]
     lines = [
         _HEAD.format(package=package, platform=platform),
         "[tool.cibuildwheel]",
         f"build = {toml_array(builds)}",
         f"archs = {toml_array(wheels.arches)}",
-        *(['enable = ["pypy"]'] if _has_pypy(wheels.interpreters) else []),
+        *(['enable = ["pypy"]'] if _has_pypy(interpreters) else []),
         'build-frontend = "build"          # calls the backend once; pip would call it twice',
         "",
         "[tool.cibuildwheel.linux]",
@@ -61,7 +62,7 @@ def configuration(wheels: Wheels, package: NormalizedName, platform: str, epoch:
     ]
     for implementation, pattern in ((Implementation.CPYTHON, "cp*"), (Implementation.PYPY, "pp*")):
         own = [one for one in variables if implementation in one.implementations]
-        if own and any(one.implementation is implementation for one in wheels.interpreters):
+        if own and any(one.implementation is implementation for one in interpreters):
             lines += ["", "[[tool.cibuildwheel.overrides]]", f"select = {toml_string(pattern)}"]
             lines += ['inherit.environment = "append"', *_variables(own, "environment.")]
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from elpack.wheels.model import MUSLLINUX, Cell, How
+from elpack.wheels.model import MUSLLINUX, Cell, How, is_known
 from elpack.wheels.standin import standin_image
 
 if TYPE_CHECKING:
@@ -36,13 +36,17 @@ def _cells(
         for platform in wheels.platforms:
             for arch in wheels.arches:
                 for interpreter in wheels.interpreters:
-                    reason = obstacles.get(arch, "") or (_lacking(interpreter, platform) if standin else "")
+                    reason = obstacles.get(arch, "") or _lacking(interpreter, platform, standin=standin)
                     how = How.NOT if reason else How.STANDIN if standin else How.IMAGE
                     yield Cell(package, interpreter.tag, arch, platform, how, reason)
 
 
-def _lacking(interpreter: Interpreter, platform: str) -> str:
-    """Return why the stand-in image cannot build for an interpreter on a platform, "" where it can."""
+def _lacking(interpreter: Interpreter, platform: str, *, standin: bool) -> str:
+    """Return why an image cannot build for an interpreter on a platform, "" where it can."""
+    if not is_known(interpreter, platform):
+        return "PyPy is not built for musl"
+    if not standin:
+        return ""
     if platform == MUSLLINUX:
         return "the stand-in image's interpreters are for glibc"
     if interpreter.tag not in standin_image().interpreters:

@@ -64,6 +64,11 @@ MUSLLINUX = "musllinux_1_2"
 """The platform of systems with musl instead of glibc, which are asked for by `musllinux`."""
 
 
+def is_known(interpreter: Interpreter, platform: str) -> bool:
+    """Tell whether an interpreter is there at all for a platform."""
+    return not (platform == MUSLLINUX and interpreter.implementation is Implementation.PYPY)
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """An environment variable of builds. Empty packages or implementations mean all. `reason` says what it is for."""

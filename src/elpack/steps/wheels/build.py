@@ -339,7 +339,7 @@ def _hand_over(building: _Building, results: Sequence[Built]) -> None:
     """Put wheels and sdists into dist/wheels, and write what is known of each into the manifest."""
     into = building.workspace.dist / "wheels"
     into.mkdir(parents=True, exist_ok=True)
-    known = {entry["file"]: entry for entry in _known(into)}
+    known = {str(entry["file"]): entry for entry in _known(into)}
     for facts, path in building.sdists.values():
         known[facts.filename] = _put(path, facts.filename, into) | {"kind": "sdist", "package": facts.metadata.name}
     for one in results:
