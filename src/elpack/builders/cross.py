@@ -37,7 +37,8 @@ _FORMAT = "1"
 _LOG_END = 200_000
 """Bytes at a log's end that may tell why a build failed."""
 
-_QUERY = "[%{FILENAMES}\\t%{FILECLASS}\\n]"
+_QUERY = "[%{FILECLASS}\\t%{FILENAMES}\\n]"
+"""What file(1) says comes first: a name may hold anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class CrossBuilder:
             self._native(Inside()).roots().digest(),
             repr(replace(self.toolchain, caveat="")),
         ]
-        parts += [f"{name}\0{text}" for name, text in sorted(self._texts((), ()).items())]
+        texts = {**self._texts((), ()), **pretence.links(self.toolchain), **pretence.environment(self.toolchain, "")}
+        parts += [f"{name}\0{text}" for name, text in sorted(texts.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def build(self, jobs: Sequence[BuildJob], out: Path, finished: Finished = unheard) -> tuple[Built, ...]:
@@ -97,7 +99,7 @@ class CrossBuilder:
         with self._sysroot(jobs) as sysroot:
             native = self._native(self._inside(sysroot))
             try:
-                return native.build([replace(job, arch=self.target.arch) for job in jobs], out, judged)
+                return native.build([replace(job, arch=job.arch or self.target.arch) for job in jobs], out, judged)
             except BuildError as error:
                 raise _explained(jobs, error) from error
 
@@ -189,8 +191,8 @@ class CrossBuilder:
         for rpm in built.rpms:
             query = ("rpm", "--query", "--package", "--nosignature", "--queryformat", _QUERY, str(rpm))
             lines = self.runner(Command(query)).check().stdout.splitlines()
-            files = (line.partition("\t")[::2] for line in lines)
-            problems += judge.wrong_files(name, arch, files)
+            files = (line.partition("\t") for line in lines)
+            problems += judge.wrong_files(name, arch, ((path, kind) for kind, _, path in files))
         for header in read_headers(built.rpms, self.runner):
             problems += judge.too_new(name, self.target.glibc, header.requires)
         if problems:

@@ -57,7 +57,8 @@ def interpreters(root: Path) -> set[Path]:
 
 def settings(root: Path, python: str) -> Path:
     """Return the module of a root's Python that says how it was compiled. Raises `BuildError` when there is none."""
-    found = sorted(root.glob(f"usr/lib*/{python}/_sysconfigdata__*.py"))
+    # a link might lead out of the root, and the build is shown what is found
+    found = sorted(path for path in root.glob(f"usr/lib*/{python}/_sysconfigdata__*.py") if not path.is_symlink())
     if not found:
         fix = f"its spec needs BuildRequires: {python}-devel"
         raise BuildError(Problem(f"the sysroot has no {python}", where=str(root), fix=fix))
@@ -67,6 +68,8 @@ def settings(root: Path, python: str) -> Path:
 def _make_links_relative(root: Path) -> None:
     """Make links to absolute paths lead to the same files from where a build sees the root."""
     for top in ("usr/include", "usr/lib", "usr/lib64"):
+        if not (root / top).resolve().is_relative_to(root.resolve()):
+            continue  # it leads out of the root
         for text, folders, names in os.walk(root / top):
             for path in (Path(text, name) for name in (*folders, *names)):
                 if path.is_symlink() and path.readlink().is_absolute():

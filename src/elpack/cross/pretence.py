@@ -7,6 +7,7 @@ headers and libraries there; Python takes what it says of itself from there (CPy
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def wrappers(chain: Toolchain, libraries: Iterable[str], cxx: Iterable[str]) -> 
     libraries: of the sysroot, the folders where the target's own compiler has its libraries; cxx: those of the C++
     library's headers. A cross compiler may bring neither.
     """
-    link = "".join(f" -L{SYSROOT}/{folder}" for folder in libraries)
-    headers = "".join(f" -isystem {SYSROOT}/{folder}" for folder in cxx)
+    link = "".join(f" -L{shlex.quote(f'{SYSROOT}/{folder}')}" for folder in libraries)
+    headers = "".join(f" -isystem {shlex.quote(f'{SYSROOT}/{folder}')}" for folder in cxx)
     options = {"gcc": link, "g++": f" -nostdinc++{headers}{link}", "cpp": ""}
     found: dict[str, str] = {}
     for tool, names in _COMPILERS.items():

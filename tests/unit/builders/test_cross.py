@@ -83,6 +83,22 @@ def test_a_sysroot_s_links_lead_where_they_lead_in_the_root(tmp_path: Path) -> N
     assert str((library / "libc.so").readlink()) == "libc.so.6"
 
 
+def test_no_link_leads_out_of_a_sysroot(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "usr/lib/python3.11").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "link").symlink_to("/etc")
+    (root / "usr/lib64").symlink_to(outside)
+    (root / "usr/lib/python3.11/_sysconfigdata__x.py").symlink_to("/etc/passwd")
+    sysroot = Sysroot(
+        root, Dnf((), "aarch64", "9", tmp_path, runner=nothing), tmp_path / "log", "pkg", tmp_path / "files"
+    )
+    sysroot.add(())
+    assert str((outside / "link").readlink()) == "/etc"
+    with pytest.raises(BuildError, match=r"has no python3\.11"):
+        settings(root, "python3.11")
+
+
 def test_where_a_sysroot_has_what_a_compiler_needs(tmp_path: Path) -> None:
     files = (
         *("usr/lib/gcc/aarch64-redhat-linux/11/libgcc.a", "usr/include/c++/11/vector"),
