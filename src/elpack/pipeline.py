@@ -10,6 +10,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from elpack.builders.emulation import is_emulated, need_emulation
 from elpack.checks import check_plan
 from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
@@ -221,7 +222,12 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
         progress=say,
     )
     write_json(passed, {"key": key, "seconds": session.install.seconds, "installed": session.install.installed})
-    say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s")
+    how = ", emulated" if is_emulated(session.target.arch) else ""
+    say(f"dnf installed {len(session.install.installed)} packages in {session.install.seconds:.1f} s{how}")
+
+
+def _need_to_run(session: Session) -> None:
+    need_emulation(session.target.arch)
 
 
 def signed_repository(session: Session) -> Repository:
@@ -258,7 +264,7 @@ PIPELINE: tuple[Step, ...] = (
     Step("build", "Build in clean roots", _build, ("dnf", "bwrap", "createrepo_c")),
     Step("check", "Check the built set", _check, ("rpm",)),
     Step("repository", "Make the dnf repository", _repository, ("createrepo_c",)),
-    Step("install", "Install and smoke-test", _install, ("dnf", "bwrap"), root=True),
+    Step("install", "Install and smoke-test", _install, ("dnf", "bwrap"), root=True, need=_need_to_run),
 )
 
 

@@ -113,7 +113,8 @@ def need_emulation(arch: str, proc: Path = BINFMT, machine: str = MACHINE) -> No
     found = emulation(arch, proc, machine)
     if not found.works:
         what = f"{arch} programs do not run on this {machine} machine"
-        fix = f"{found.fix}\n{how_to_emulate(arch, proc)}\nor install and try it on a machine of that architecture"
+        elsewhere = f"or build with `elpack rpm` and try the result on a machine that is {arch}"
+        fix = f"{found.fix}\n{how_to_emulate(arch, proc)}\n{elsewhere}"
         raise ForeignArchError(Problem(what, why=found.obstacle, fix=fix))
 
 

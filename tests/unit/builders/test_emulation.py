@@ -95,7 +95,7 @@ def test_what_needs_an_emulator_says_how_to_get_it(tmp_path: Path) -> None:
     assert problem.what == "aarch64 programs do not run on this x86_64 machine"
     assert problem.why == f"{tmp_path / 'none'} is not mounted"
     assert problem.fix.startswith(f"mount -t binfmt_misc binfmt_misc {tmp_path / 'none'}\non Debian: apt-get install")
-    assert "on a machine of that architecture" in problem.fix
+    assert problem.fix.endswith("or build with `elpack rpm` and try the result on a machine that is aarch64")
 
 
 WORKS = Emulation("aarch64", QEMU)
