@@ -1,0 +1,122 @@
+"""Wheels of a small package with machine code, built by cibuildwheel in the stand-in image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from elpack.errors import WheelError
+from elpack.run import run
+from elpack.steps.alone import alone
+from elpack.steps.project import read_project
+from elpack.steps.wheels.build import MANIFEST, WantedWheels, build_wheels, renew_for_wheels
+from elpack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = [pytest.mark.wheels, pytest.mark.root]
+
+RELEASE = """\
+[release]
+name = "marker"
+date = 2026-11-20
+packager = "A <a@example.org>"
+layout = "system"
+[library]
+name = "marker"
+[first-party]
+marker = { path = "marker" }
+[targets.el9-standin]
+python = "3.11"
+[wheels]
+interpreters = ["cp312", "cp313", "pp311"]
+arches = ["x86_64"]
+policies = ["manylinux_2_28"]
+"""
+PYPROJECT = """\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "marker"
+version = "1.0"
+"""
+SETUP = """\
+import os
+from setuptools import Extension, setup
+setup(py_modules=["plain"], ext_modules=[] if "NOTHING" in os.environ else [Extension("marker", ["marker.c"])])
+"""
+CODE = """\
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "marker", 0, -1, 0};
+PyMODINIT_FUNC PyInit_marker(void) { return PyModule_Create(&module); }
+"""
+NOTHING = '[[wheels.environment]]\nname = "NOTHING"\nvalue = "1"\nreason = "leaves the extension out"\n'
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    home = tmp_path_factory.mktemp("wheels")
+    files = {
+        "elpack.toml": RELEASE,
+        "marker/pyproject.toml": PYPROJECT,
+        "marker/setup.py": SETUP,
+        "marker/marker.c": CODE,
+        "marker/plain.py": "",
+        "marker/MANIFEST.in": "include *.c\n",
+    }
+    for name, text in files.items():
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(text)
+    return Workspace(home / "elpack.toml", home / ".elpack", home / "dist")
+
+
+def digests(workspace: Workspace) -> dict[str, str]:
+    folder = workspace.dist / "wheels"
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.whl")}
+    told = json.loads((folder / MANIFEST).read_text())["files"]
+    assert {one["file"]: one["sha256"] for one in told if one["kind"] == "wheel"} == found
+    return found
+
+
+def test_wheels_are_built_once_and_two_builds_give_the_same_bytes(
+    workspace: Workspace, needs: Callable[..., None]
+) -> None:
+    needs("podman", "mmdebstrap")
+    said: list[str] = []
+    with alone(workspace):
+        assert renew_for_wheels(read_project(workspace), workspace, run) == 1
+        results = build_wheels(workspace, WantedWheels(standin=True), said.append)
+        told = {one.cell.interpreter: (one.wheel is not None, one.cell.reason, one.error) for one in results}
+        assert told["cp313"] == told["pp311"] == (True, "", "")
+        assert not told["cp312"][0]
+        assert "has cp312" in told["cp312"][1]
+        first = digests(workspace)
+        assert {name.split("-")[2] for name in first} == {"cp313", "pp311"}
+        assert all("manylinux_2_28_x86_64" in name for name in first)
+        said.clear()
+        build_wheels(workspace, WantedWheels(standin=True), said.append)
+        assert not said
+        build_wheels(workspace, WantedWheels(standin=True, again=True), said.append)
+        assert len(said) == len(first)
+        assert digests(workspace) == first
+
+
+def test_what_compiles_nothing_is_refused(workspace: Workspace, needs: Callable[..., None]) -> None:
+    needs("podman", "mmdebstrap")
+    workspace.file.write_text(RELEASE + NOTHING)
+    with alone(workspace):
+        (one,) = build_wheels(workspace, WantedWheels(interpreters=("cp313",), standin=True), lambda _: None)
+    assert "compiled nothing" in one.error
+    assert one.wheel is None
+
+
+def test_words_that_name_nothing_are_refused_together(workspace: Workspace) -> None:
+    wanted = WantedWheels(packages=("other",), interpreters=("cp310",), arches=("aarch64",), policies=("musl",))
+    with pytest.raises(WheelError) as caught:
+        build_wheels(workspace, wanted, lambda _: None)
+    assert [problem.where for problem in caught.value.problems] == ["--package", "--interpreter", "--arch", "--policy"]
