@@ -61,7 +61,7 @@ def file_name(flavour: Flavour, mode: Mode) -> str:
 
 
 def containerfile(recipe: Recipe, flavour: Flavour, mode: Mode, base: From | None = None) -> str:
-    """Return a Containerfile; base: of all but flavour `rpm`. Raises `ImageError` for what no Containerfile can hold."""
+    """Return a Containerfile; base: of all but flavour `rpm`. Raises `ImageError` for what none can hold."""
     if flavour is Flavour.RPM:
         base, parts = None, _of_rpms()
     elif base is None:

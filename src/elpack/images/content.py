@@ -71,9 +71,10 @@ class Findings:
         if source is None:  # its source may be in another layer, or gone: Python then does not look at it
             return False
         mtime, size, digest = source
-        _, flags, rest = _HEADER.unpack(self._bytecode[path].ljust(_HEADER.size, b"\0"))
+        magic, flags, rest = _HEADER.unpack(self._bytecode[path].ljust(_HEADER.size, b"\0"))
         if flags & _UNCHECKED:
-            return bool(rest != digest)
+            # each version of Python has a key of its own, and PyPy another algorithm
+            return bool(magic == importlib.util.MAGIC_NUMBER and rest != digest)
         return bool(rest != struct.pack("<II", mtime & 0xFFFFFFFF, size & 0xFFFFFFFF))
 
     def _add(self, what: str, path: str) -> None:

@@ -24,6 +24,7 @@ from elpack.steps.images.subjects import subjects_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from elpack.model import Target
     from elpack.openpgp import Fingerprint
     from elpack.plan.facts import Inputs
     from elpack.plan.model import Package, Plan
@@ -90,7 +91,7 @@ def describe(session: Session) -> Description:
         session.gathered.sources,
         session.workspace,
     )
-    materials = [*_sources(plan), *_own_files(workspace), _base(session.base, "the target")]
+    materials = [*_sources(plan), *_own_files(workspace, plan.target), _base(session.base, "the target")]
     if session.home is not None:  # roots of this machine's architecture shared the work
         materials.append(_base(session.home.base, f"the target for {session.home.target.arch}"))
     if sources.lock is not None and sources.lock.sha256:
@@ -178,15 +179,17 @@ def _purl(package: Package, filename: str) -> str:
     return str(PackageURL("pypi", None, str(package.dist), package.upstream_version, qualifiers))
 
 
-def _own_files(workspace: Workspace) -> Iterator[Material]:
+def _own_files(workspace: Workspace, target: Target) -> Iterator[Material]:
     """Yield what the project itself says about the packages: the build lock, overrides, the changelog."""
-    for path in (workspace.build_lock, workspace.changelog, *sorted(workspace.overrides.glob("*.toml"))):
+    for path in (workspace.build_lock_of(target), workspace.changelog, *sorted(workspace.overrides.glob("*.toml"))):
         if path.exists():
             yield _file(path, str(path.relative_to(workspace.home)))
 
 
 def _base(base: Base, whose: str) -> Material:
     """Return the target's own packages: by the digest of their repositories' repomd.xml, one after the other."""
+    if not base.repositories:  # PyPy's root
+        return Material("Debian's packages", base.digest)
     found = [
         {"id": one.id, "url": url} if (url := cleaned_url(one.location)) else {"id": one.id}
         for one in base.repositories

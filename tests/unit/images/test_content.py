@@ -71,6 +71,9 @@ def test_an_application_may_need_an_installer() -> None:
         (bytecode(0, struct.pack("<II", 77, len(SOURCE))), False),
         (bytecode(0, struct.pack("<II", 78, len(SOURCE))), True),
         (b"", True),
+        # of PyPy 3.11, whose hashes are not CPython's
+        (b"\xa0\x01\r\n" + bytecode(1, b"12345678")[4:], False),
+        (b"\xa0\x01\r\n" + bytecode(0, struct.pack("<II", 78, len(SOURCE)))[4:], True),
     ],
 )
 def test_bytecode_of_another_source(code: bytes, *, stale: bool) -> None:
