@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 from elpack.builders import BuildJob
 from elpack.builders.emulation import MACHINE
 from elpack.builders.order import Order, receive_answer, send_order
-from elpack.errors import ArchiveError, ForeignArchError
+from elpack.errors import ArchiveError, DiskFullError, ForeignArchError
 from elpack.model import ARCHES
 from elpack.steps.worker import Worker
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from elpack.builders.order import Refusal
+    from elpack.errors import ElpackError
 
 OTHER = next(arch for arch in ARCHES if arch != MACHINE)
 
@@ -36,11 +38,11 @@ def order(tmp_path: Path) -> Order:
     return Order("el9-standin", "3.11", MACHINE, "ab" * 32, job, ())
 
 
-def answer(order: Order, work: Path) -> Refusal:
+def answer(order: Order, work: Path, error: type[ElpackError] = ForeignArchError) -> Refusal:
     job, said = io.BytesIO(), io.BytesIO()
     send_order(job, order)
     job.seek(0)
-    with pytest.raises(ForeignArchError) as caught:
+    with pytest.raises(error) as caught:
         Worker(work, lambda _: None).serve(job, said)
     said.seek(0)
     refusal = receive_answer(said, order, work / "in")
@@ -63,6 +65,15 @@ def test_jobs_that_are_not_for_this_worker(order: Order, tmp_path: Path, change:
     (problem,) = answer(replace(order, **change), tmp_path).problems  # type: ignore[arg-type]
     assert problem.what == words
     assert not (tmp_path / "jobs").exists(), "nothing was begun"
+
+
+def test_a_full_disk_is_told_at_both_ends(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Worker, "_base", full)
+    (problem,) = answer(order, tmp_path, DiskFullError).problems
+    assert (problem.what, problem.where) == ("no space left", str(tmp_path))
 
 
 def test_another_version_is_told_with_both(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

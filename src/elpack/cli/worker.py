@@ -20,7 +20,7 @@ WorkerFolder = Annotated[
 Emulated = Annotated[bool, typer.Option("--emulated", help="Take jobs for other architectures than this machine's.")]
 
 
-@commands.command(epilog="Example: elpack worker --work /srv/elpack, word by word below [builds.workers] in elpack.toml")
+@commands.command(epilog="Example: elpack worker --work /srv/elpack, word by word under [builds.workers]")
 @guarded
 def worker(work: WorkerFolder = None, emulated: Emulated = False) -> None:
     """Build one job for another machine: it comes on standard input, its RPMs go to standard output."""
