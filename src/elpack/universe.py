@@ -88,7 +88,6 @@ class _Run:
     universe: Universe
     files: tuple[RemoteFile, ...]
     record: Record
-    standin: bool
     ready: list[Session] = field(default_factory=list)
     """Sessions whose repositories are there."""
 
@@ -106,12 +105,12 @@ class _Run:
         write_text(self.session.workspace.dist / RECORD, record_text(self.record))
 
 
-def build_universe(session: Session, carriers: Sequence[Carrier], *, standin: bool = False) -> Universe:
+def build_universe(session: Session, carriers: Sequence[Carrier]) -> Universe:
     """Make the carriers, in their order, into the session's folder of results; empty: all that the release has.
 
     The sdists are made once for all carriers. An error ends the run, unless it is to keep going; then what does not
-    need the carrier that failed is made. Either way the result holds it, and what was finished stays. standin: wheels
-    are compiled in the stand-in image. Raises only what reading the release and its sources raises.
+    need the carrier that failed is made. Either way the result holds it, and what was finished stays. Raises only what
+    reading the release and its sources raises.
     """
     session.project = read_project(session.workspace)
     universe = Universe(skipped=_not_there(session))
@@ -120,7 +119,7 @@ def build_universe(session: Session, carriers: Sequence[Carrier], *, standin: bo
         raise ConfigError(*(Problem(universe.skipped[one], f"--carrier {one}") for one in refused))
     if Carrier.IMAGE in wanted:
         need_podman()  # told now, not after the RPMs were built
-    run = _Run(session, universe, _sources(session, universe), _read_record(session), standin)
+    run = _Run(session, universe, _sources(session, universe), _read_record(session))
     for carrier in wanted:
         _make(run, carrier, wanted)
     return universe
@@ -203,9 +202,7 @@ def _wheels(run: _Run) -> None:
     if release.wheels and arch != EVERY_ARCH and arch not in release.wheels.arches:
         run.universe.skipped[Carrier.WHEEL] = f"[wheels] has no architecture {arch}"
         return
-    wanted = WantedWheels(
-        arches=() if arch == EVERY_ARCH else (arch,), standin=run.standin, offline=session.options.offline
-    )
+    wanted = WantedWheels(arches=() if arch == EVERY_ARCH else (arch,), offline=session.options.offline)
     with alone(session.workspace, session.runner), session.screen.phase("Build wheels") as say:
         results = build_wheels(session.workspace, wanted, say, session.runner, session.sources)
         number = sum(1 for one in results if one.wheel and one.seconds)

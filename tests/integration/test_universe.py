@@ -40,13 +40,16 @@ def test_everything_lies_where_it_is_looked_for(made: Cosmos) -> None:
     ]
     assert len(list((made.dist / PLACE / "repo").glob("*.rpm"))) == 6
     record = json.loads((made.dist / "universe.json").read_text())
-    assert sorted(record["places"]) == [PLACE, "sdists"]
+    assert sorted(record["places"]) == [PLACE, "sdists", "wheels"]
+    assert sorted(path.name for path in (made.dist / "wheels").glob("*.whl")) == [
+        *(f"{name}-1.0-py3-none-any.whl" for name in ("app", "base", "ghost", "lib", "side")),
+    ]
     assert made.run("verify", "--dist", "dist-universe", "--json").returncode == 0
 
 
 def test_without_a_change_there_is_nothing_to_do(made: Cosmos) -> None:
     before, built = made.content(), made.built()
-    assert made.universe("--offline") == {"sdists": SAME, PLACE: SAME}
+    assert made.universe("--offline") == {"sdists": SAME, "wheels": SAME, PLACE: SAME}
     assert made.content() == before
     assert made.built() == built
 
@@ -57,7 +60,7 @@ def test_a_change_rebuilds_what_depends_on_it_and_nothing_else(made: Cosmos) -> 
     text = source.read_text()
     source.write_text(f"{text}ANSWER = 42\n")
     found = made.universe("--offline")
-    assert found["sdists"] == {**SAME, "base": "its source changed"}
+    assert found["sdists"] == found["wheels"] == {**SAME, "base": "its source changed"}
     assert found[PLACE]["base"] == "its source changed"
     assert found[PLACE]["side"] == found[PLACE]["ghost"] == "not changed"
     again = {name.removeprefix("cosmos-python3.11-").split("-")[0] for name in made.built()[len(built) :]}

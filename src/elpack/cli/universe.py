@@ -23,7 +23,6 @@ from elpack.cli.options import (
     WorkFolder,
     session_of,
 )
-from elpack.cli.wheel_build import ImageChoice
 from elpack.report.console import print_json, show
 
 commands = typer.Typer()
@@ -39,9 +38,6 @@ def universe(
         list[str] | None,
         typer.Option(help="sdist, wheel, rpm or image, may be given again; else all that the release has."),
     ] = None,
-    image: Annotated[
-        ImageChoice, typer.Option(help="manylinux: wheels are compiled in PyPA's images. standin: in one made here.")
-    ] = ImageChoice.MANYLINUX,
     way: WayName = None,
     builder: BuilderName = "auto",
     workers: Workers = 0,
@@ -77,7 +73,7 @@ def universe(
         quiet=quiet or as_json,
         way=way,
     )
-    made = build_universe(session, [Carrier(one) for one in carrier or ()], standin=image is ImageChoice.STANDIN)
+    made = build_universe(session, [Carrier(one) for one in carrier or ()])
     if as_json:
         print_json(universe_json(made))
     elif not quiet:
