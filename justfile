@@ -36,6 +36,10 @@ specs-check:
 image-all *options:
     elpack image build {{ options }}
 
+# The images of all architectures in one archive, with the index that a push gives them
+image-index *options:
+    elpack image index {{ options }}
+
 # Try the images that were made: started hardened, reached from outside, stopped
 image-smoke *options:
     elpack image smoke {{ options }}
@@ -44,7 +48,8 @@ image-smoke *options:
 images *options:
     elpack image files --target el9 --arch x86_64 {{ options }}
     elpack image files --target el9 --arch aarch64 {{ options }}
-    elpack image files --target el9-standin {{ options }}
+    elpack image files --target el9-standin --arch x86_64 {{ options }}
+    elpack image files --target el9-standin --arch aarch64 {{ options }}
 
 # Fail when the committed Containerfiles are not what the plan gives
 images-check: (images "--check")
