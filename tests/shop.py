@@ -9,8 +9,12 @@ import json
 import os
 import tarfile
 import zipfile
+from typing import TYPE_CHECKING
 
 from elpack.buildlock import OWN_REQUIRES, BuildInputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PYPROJECT = """\
 [build-system]
@@ -68,13 +72,15 @@ def build_lock_table(environment: str, digest: str) -> str:
     )
 
 
-def wheel(name: str, version: str = "1.0", filler: int = 0, tag: str = "py3-none-any", **more: bytes) -> bytes:
+def wheel(
+    name: str, version: str = "1.0", filler: int = 0, tag: str = "py3-none-any", more: Mapping[str, bytes] | None = None
+) -> bytes:
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": b"",
         f"{info}/METADATA": METADATA.format(name=name, version=version).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: {str('any' in tag).lower()}\nTag: {tag}\n".encode(),
-        **more,
+        **(more or {}),
     }
     if filler:
         files[f"{name}.bin"] = os.urandom(filler)

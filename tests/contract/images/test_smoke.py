@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from elpack.builders.emulation import patience
 from elpack.engine import engine
 from elpack.errors import ConfigError, SmokeError
-from elpack.images.annotations import HEALTH
+from elpack.images.annotations import HEALTH, platform_of
 from elpack.images.container import Container
 from elpack.images.model import Images
 from elpack.images.oci import OciDigest
@@ -81,12 +82,13 @@ def made(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
     (context / "data").mkdir()
     (context / "passwd").write_text("app:x:1000:1000::/data:/sbin/nologin\n")
     (context / "group").write_text("app:x:1000:\n")
-    subprocess.run(("cc", "-static", "-O1", "-o", context / "app", SOURCE), check=True)
 
-    def make(**lines: str) -> str:
+    def make(cc: str = "cc", platform: str = "", **lines: str) -> str:
+        subprocess.run((cc, "-static", "-O1", "-o", context / "app", SOURCE), check=True)
         text = "".join(f"{key.strip()} {value}\n" for key, value in (SOUND | lines).items() if value)
         (context / "Containerfile").write_text(text)
-        image, _ = podman.client.images.build(path=str(context), dockerfile="Containerfile")
+        wanted = {"platform": platform} if platform else {}
+        image, _ = podman.client.images.build(path=str(context), dockerfile="Containerfile", **wanted)
         return str(image.id)
 
     return make
@@ -94,7 +96,7 @@ def made(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
 
 @pytest.fixture
 def attempt(podman: Engine, tmp_path: Path) -> Callable[..., ImageSmokeReport]:
-    def smoke(image: str, *digests: str, **images: Any) -> ImageSmokeReport:
+    def smoke(image: str, *digests: str, patience: int = 1, **images: Any) -> ImageSmokeReport:
         subject = Subject(
             image=image,
             images=dataclasses.replace(IMAGES, **images),
@@ -103,6 +105,7 @@ def attempt(podman: Engine, tmp_path: Path) -> Callable[..., ImageSmokeReport]:
             versions={"app": "1.0"},
             home=tmp_path,
             digests=tuple(map(OciDigest, digests)),
+            patience=patience,
         )
         return smoke_image(podman, subject, logs=tmp_path / "logs", owner=str(tmp_path))
 
@@ -134,6 +137,17 @@ def test_a_sound_image_passes(
     logs = Path(report.logs)
     assert (logs / "02-version.log").read_text() == "\033[1mapp 1.0\033[0m\n"
     assert (logs / "05-application.log").read_text() == "application is there\n"
+
+
+@pytest.mark.arm64
+def test_an_image_of_another_architecture_passes_with_patience(
+    made: Callable[..., str], attempt: Callable[..., ImageSmokeReport], emulated: str, needs: Callable[..., None]
+) -> None:
+    needs(f"{emulated}-linux-gnu-gcc")
+    image = made(f"{emulated}-linux-gnu-gcc", platform_of(emulated))
+    report = attempt(image, patience=patience(emulated))
+    assert [step.status for step in report.steps] == ["ok"] * 13
+    assert report.emulated
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def _lock_compiled(files: dict[str, str], downloads: Path) -> None:
     lines = ""
     for arch, name in MACHINES.items():
         tag = f"cp311-cp311-manylinux_2_17_{arch}"
-        found = wheel("lib", tag=tag, **{f"lib.cpython-311-{arch}-linux-gnu.so": program(name)})
+        found = wheel("lib", tag=tag, more={f"lib.cpython-311-{arch}-linux-gnu.so": program(name)})
         (downloads / f"lib-1.0-{tag}.whl").write_bytes(found)
         url = ADDRESS.replace("py3-none-any", tag)
         lines += f'    {{ url = "{url}", hash = "sha256:{sha256(found)}", size = {len(found)} }},\n'
