@@ -101,7 +101,7 @@ def test_a_container_sees_nothing_of_the_host_and_no_network() -> None:
 def test_manylinux_images_keep_their_own_compiler() -> None:
     run = Run(CELL, Path("c"), Path("p"), Path("o"), Path("/house"), Path("/cache"))
     environment = run.environment()
-    assert set(environment) == {"CIBW_CONTAINER_ENGINE"}
+    assert set(environment) == {"CIBW_CONTAINER_ENGINE", "CIBW_DEPENDENCY_VERSIONS"}
     assert "ELPACK_GLIBC" not in environment["CIBW_CONTAINER_ENGINE"]
 
 
