@@ -79,7 +79,7 @@ class Engine:
     def load(self, archive: Path, content: Iterator[bytes] | None = None) -> str:
         """Take an OCI archive into the storage and return the image's id. Raises `ImageError`.
 
-        content: what podman gets instead of the file, out of whose index it takes nothing of another platform than its own.
+        content: what podman gets instead of the file, if that has an index: out of one it takes no other platform's.
         """
         try:
             with streamed(self.client, "POST", "/images/load", {}, content or _chunks(archive)) as response:
