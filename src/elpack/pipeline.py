@@ -32,10 +32,11 @@ from elpack.steps.project import read_project
 from elpack.steps.repository import About
 from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
-from elpack.steps.sides import build_of, sides_for
+from elpack.steps.sides import build_of, sides_for, untried, ways_of
 from elpack.steps.sign import THROWAWAY, UNSIGNED, signer, throwaway_signer
 from elpack.steps.together import Together
 from elpack.tools.dnf import folder as folder_of
+from elpack.workspace import BUILDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -135,10 +136,12 @@ def _build(session: Session, say: Callable[[str], None]) -> None:
 
 def _build_nodes(session: Session, wanted: Collection[NodeId], say: Callable[[str], None]) -> None:
     arch = session.target.arch
+    if ways := ways_of(session):
+        session.screen.notice(ways.notice)
     sided = build_of(sides_for(session), {arch: wanted})
     build = sided.build
     if len(build.predict()) < len(build.packages):
-        drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
+        drop_damaged(session.workspace.bases(*BUILDING), session.screen.notice)
     with session.screen.building(replace(session.plan, packages=build.packages)) as watcher:
         build.watcher = watcher
         session.results = sided.results(arch, build.run())
@@ -220,6 +223,7 @@ def _install(session: Session, say: Callable[[str], None]) -> None:
         logs=session.output / "logs",
         runner=session.runner,
         progress=say,
+        untried=untried(session),
     )
     write_json(passed, {"key": key, "seconds": session.install.seconds, "installed": session.install.installed})
     how = ", emulated" if is_emulated(session.target.arch) else ""
@@ -319,9 +323,11 @@ def carry_out_each(session: Session, last: str, *then: Step) -> list[Session]:
             for step in then:
                 step.need(one)
         _take(steps[names.index("key") : names.index("build")], sessions[0])
+        for ways in filter(None, map(ways_of, sessions)):
+            session.screen.notice(ways.notice)
         sided = build_of(sessions)
         if len(sided.build.predict()) < len(sided.build.packages):
-            drop_damaged(session.workspace.bases("bwrap"), session.screen.notice)
+            drop_damaged(session.workspace.bases(*BUILDING), session.screen.notice)
         with Together(sided) as together:
             for one in sessions:
                 one.signer = sessions[0].signer

@@ -11,7 +11,7 @@ from elpack.errors import ConfigError, Problem
 from elpack.model import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from elpack.config import Release
     from elpack.plan.model import Plan
@@ -141,6 +141,14 @@ def smoke_of(release: Release, plan: Plan) -> Smoke:
     roots = [package for package in plan.packages if package.node in plan.roots and package.modules]
     run = "import " + ", ".join(sorted(module for package in roots for module in package.modules))
     return Smoke((SmokeStep("import", ("{python}", "-c", run)),) if roots else ())
+
+
+def with_imports(smoke: Smoke, modules: Collection[str]) -> Smoke:
+    """Return the smoke test with a first step that imports these modules: what no build could try."""
+    if not modules:
+        return smoke
+    run = ("{python}", "-c", f"import {', '.join(sorted(modules))}")
+    return dataclasses.replace(smoke, steps=(SmokeStep("imports of what was cross-compiled", run), *smoke.steps))
 
 
 def make_session(

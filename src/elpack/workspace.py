@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from elpack.model import Target
 
 
+BUILDING = ("bwrap", "cross", "cross/sysroots")
+"""Whose base roots builds start from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """Folders of one project. `file` is its release file; `work` can be deleted, at the price of time."""
@@ -83,9 +87,9 @@ class Workspace:
         """Held by the one run that may change the work folder and the results, with its process id inside."""
         return self.work / "run.lock"
 
-    def bases(self, user: str) -> list[Path]:
-        """Return the finished base roots of who uses them: bwrap, for builds, or roots, for installations."""
-        found = sorted((self.work / user / "bases").glob("*"))
+    def bases(self, *users: str) -> list[Path]:
+        """Return the finished base roots of who uses them; see `BUILDING`, and roots, for installations."""
+        found = [path for user in users for path in sorted((self.work / user / "bases").glob("*"))]
         return [path for path in found if path.is_dir() and not path.name.startswith(".") and path.suffix != ".partial"]
 
     def output(self, target: Target) -> Path:

@@ -13,12 +13,12 @@ from elpack.builders.emulation import is_emulated, need_emulation, patience
 from elpack.builders.roots import Roots
 from elpack.errors import InstallError, Problem
 from elpack.manifest import effective
-from elpack.smoke import make_session, smoke_of
+from elpack.smoke import make_session, smoke_of, with_imports
 from elpack.steps.smoke import smoke_root
 from elpack.tools.dnf import Dnf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from elpack.builders import Repository
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from elpack.model import Layout
     from elpack.plan.model import Plan
     from elpack.run import Runner
+    from elpack.smoke import Smoke
     from elpack.steps.smoke import SmokeReport
     from elpack.tools.dnf import Transaction
     from elpack.workspace import Workspace
@@ -58,8 +59,11 @@ def installed_root(
     logs: Path,
     runner: Runner,
     progress: Callable[[str], None],
+    untried: Collection[str] = (),
 ) -> tuple[InstallReport, SmokeReport | None]:
     """Install, smoke-test, remove; return both reports. A repository with a gpgkey is checked as customers check it.
+
+    untried: modules that are to be imported first, because no build could.
 
     A root of another architecture is emulated, which `progress` says, and its smoke test is given more time.
 
@@ -84,7 +88,9 @@ def installed_root(
         progress(f"dnf install {' '.join(wanted)}")
         done = ours.install(root.path, wanted, log, "the clean root")
         must_be_ours(plan, done)
-        smoke = _smoke(release, plan, root, workspace, logs, runner, progress)
+        smoke = _smoke(
+            release, plan, with_imports(smoke_of(release, plan), untried), root, workspace, logs, runner, progress
+        )
         progress(f"dnf remove {' '.join(names)}")
         ours.remove(root.path, names, logs / "dnf-remove.log", "the clean root")
         left = tuple(sorted(set(_files(root.path)) - before))
@@ -128,13 +134,13 @@ def install_key(release: Release, layout: Layout, base: str, repository: Path, w
 def _smoke(  # noqa: PLR0917 - the caller's own values, once
     release: Release,
     plan: Plan,
+    smoke: Smoke,
     root: CleanRoot,
     workspace: Workspace,
     logs: Path,
     runner: Runner,
     progress: Callable[[str], None],
 ) -> SmokeReport | None:
-    smoke = smoke_of(release, plan)
     if not smoke.steps:
         progress("no smoke test: elpack.toml has no step for it")
         return None

@@ -13,6 +13,7 @@ from elpack.builders.choose import choose_builder
 from elpack.builders.emulation import MACHINE, emulation
 from elpack.builders.ways import choose_way
 from elpack.builders.worker import WorkerBuilder
+from elpack.cross.judge import imports_left
 from elpack.cross.toolchain import toolchain
 from elpack.errors import ForeignArchError
 from elpack.model import Way
@@ -71,6 +72,15 @@ def makings(session: Session) -> dict[NodeId, Making]:
     return makings_of(_planned(session.home), _planned(session))
 
 
+def untried(session: Session) -> tuple[str, ...]:
+    """Return the modules that no build imported, for nothing of a cross build runs before it is installed."""
+    if not _is_crossed(session) or session.target.arch == MACHINE:
+        return ()
+    compiled = (node for node, how in makings(session).items() if how is Making.COMPILED)
+    published = {package.node for package in session.plan.published()}
+    return tuple(word for node in compiled if node in published for word in imports_left(session.specs[node]))
+
+
 @dataclass(frozen=True, slots=True)
 class Ways:
     """How the packages of another architecture come to be, in a word each, and what is to be told of it."""
@@ -87,7 +97,7 @@ def ways_of(session: Session) -> Ways | None:
     how = makings(session)
     try:
         chosen = way_of(session)
-        way, told = str(chosen.way), f"{chosen.way}: {chosen.reason}"
+        way, told = str(chosen.way), f"{chosen.way}: {chosen.reason}{_caveat(session, chosen.way)}"
     except ForeignArchError as error:
         way, told = "nowhere", str(error)
     words = {Making.SHARED: "shared", Making.REPACKAGED: "repackaged", Making.COMPILED: way}
@@ -98,6 +108,13 @@ def ways_of(session: Session) -> Ways | None:
         f"{counts[Making.COMPILED]} compiled: {told}",
     ]
     return Ways({node: words[making] for node, making in how.items()}, f"{arch}: {', '.join(parts)}")
+
+
+def _caveat(session: Session, way: Way) -> str:
+    if way is not Way.CROSS:
+        return ""
+    caveat = toolchain(session.target.name, session.target.arch, MACHINE).caveat
+    return f". {caveat}" if caveat else ""
 
 
 def predict(session: Session) -> frozenset[NodeId]:
