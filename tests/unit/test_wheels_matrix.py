@@ -10,7 +10,7 @@ from cibuildwheel.platforms.linux import all_python_configurations
 from elpack.naming import dist_name
 from elpack.wheels.cibuildwheel import Run, configuration
 from elpack.wheels.matrix import chosen, matrix
-from elpack.wheels.model import Cell, How, Implementation, Variable, Wheels
+from elpack.wheels.model import INTERPRETERS, Cell, How, Implementation, Variable, Wheels
 from elpack.wheels.refusal import explained
 from elpack.wheels.standin import programs, standin_image
 
@@ -58,6 +58,11 @@ def test_cibuildwheel_finds_each_interpreter_of_the_standin() -> None:
     expected = {one.identifier.partition("-")[0]: Path(one.path_str).name for one in all_python_configurations()}
     for tag, one in standin_image().interpreters.items():
         assert expected[tag] in one.folders
+
+
+def test_wheels_are_tagged_as_cibuildwheel_tags_them() -> None:
+    folders = {one.identifier.partition("-")[0]: Path(one.path_str).name for one in all_python_configurations()}
+    assert {tag: f"{tag}-{one.abi}" for tag, one in INTERPRETERS.items()} == {tag: folders[tag] for tag in INTERPRETERS}
 
 
 def test_words_leave_out_what_is_not_named() -> None:

@@ -8,7 +8,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from elpack.wheels.availability import WHEELS, Means
-from elpack.wheels.model import Implementation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +71,7 @@ def _table(title: str, columns: Sequence[Column]) -> Table:
     table = Table(title=escape(title), title_justify="left", box=None, header_style="bold")
     table.add_column("dist", overflow="fold")
     for column in columns:
-        table.add_column(f"{column.interpreter.tag}\n{column.arch}{chr(10) + 'musl' if column.musl else ''}")
+        table.add_column(f"{column.name}\n{column.arch}{chr(10) + 'musl' if column.musl else ''}")
     return table
 
 
@@ -162,5 +161,4 @@ def _made(way: Way) -> list[str]:
 
 
 def _interpreter(column: Column) -> str:
-    name = "PyPy" if column.interpreter.implementation is Implementation.PYPY else "CPython"
-    return f"{name} {column.python}"
+    return str(column.interpreter)

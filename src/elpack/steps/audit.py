@@ -19,7 +19,7 @@ from elpack.steps.project import read_project
 from elpack.targets import resolve_target
 from elpack.wheels.availability import Known, Made, Matrix, rows_of, served
 from elpack.wheels.columns import Column, columns_of, interpreter_of
-from elpack.wheels.model import INTERPRETERS
+from elpack.wheels.model import INTERPRETERS, releases_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +100,8 @@ def _columns(release: Release, targets: Iterable[Target], wanted: Wanted) -> tup
     """Return what was asked for; else all of [wheels] or all that are known, and those of the targets."""
     own = [_column(target) for target in targets]
     built_for = release.wheels.interpreters if release.wheels else tuple(INTERPRETERS.values())
-    interpreters = wanted.interpreters or (*built_for, *(column.interpreter for column in own))
+    named = wanted.interpreters or (*built_for, *(column.interpreter for column in own))
+    interpreters = [every for one in named for every in (releases_of(one.tag) or (one,))]
     machines = release.wheels.arches if release.wheels else ()
     arches = wanted.arches or (*machines, *(column.arch for column in own))
     return columns_of(interpreters, arches, musl=wanted.musl or bool(release.wheels and release.wheels.musllinux))

@@ -155,6 +155,7 @@ class Matrix:
             "interpreter": column.interpreter.tag,
             "python": column.python,
             "implementation": str(column.interpreter.implementation),
+            "release": column.interpreter.release,
             "arch": column.arch,
             "libc": "musl" if column.musl else "glibc",
             "targets": list(self.own.get(column, ())),

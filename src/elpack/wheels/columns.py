@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.tags import compatible_tags, cpython_tags, generic_tags
 
 from elpack.plan.policy import manylinux_platforms
-from elpack.wheels.model import INTERPRETERS, Implementation, Interpreter
+from elpack.wheels.model import INTERPRETERS, OLDER, Implementation, Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _MUSL = (2, 1, 0)
 """Minor versions of musl 1 that wheels name; the newest is that of every release since 2020."""
 _NEWEST_GLIBC = 99
-_PYPY = "pp73"
-"""The version in the names of PyPy's wheels."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,13 +33,18 @@ class Column:
 
     def __str__(self) -> str:
         """Return it as people say it: CPython 3.12 x86_64."""
-        name = "PyPy" if self.interpreter.implementation is Implementation.PYPY else "CPython"
-        return f"{name} {self.python} {self.arch}{' musl' if self.musl else ''}"
+        return f"{self.interpreter} {self.arch}{' musl' if self.musl else ''}"
+
+    @property
+    def name(self) -> str:
+        """Return the interpreter's tag; of a PyPy that is not the one of its tag also which: pp311_pp73."""
+        tag = self.interpreter.tag
+        return f"{tag}_{self.interpreter.abi.rpartition('_')[2]}" if self.interpreter in OLDER else tag
 
     @property
     def key(self) -> str:
         """Return it as machines say it: cp312-x86_64."""
-        return f"{self.interpreter.tag}-{'musllinux_' if self.musl else ''}{self.arch}"
+        return f"{self.name}-{'musllinux_' if self.musl else ''}{self.arch}"
 
     @property
     def python(self) -> str:
@@ -55,7 +58,7 @@ class Column:
 
 def columns_of(interpreters: Iterable[Interpreter], arches: Sequence[str], *, musl: bool) -> tuple[Column, ...]:
     """Return every column: by architecture, then C library, then interpreter."""
-    ordered = sorted(set(interpreters), key=lambda one: (one.implementation, _numbers(one.version)))
+    ordered = sorted(set(interpreters), key=lambda one: (one.implementation, _numbers(one.version), one.release))
     return tuple(
         Column(interpreter, arch, libc)
         for arch in dict.fromkeys(arches)
@@ -92,7 +95,7 @@ def newer_tags(column: Column, glibc: tuple[int, int]) -> Ranks:
 def _ranked(column: Column, platforms: list[str]) -> Ranks:
     version, interpreter = _numbers(column.python), column.interpreter.tag
     if column.interpreter.implementation is Implementation.PYPY:
-        own: Iterable[Tag] = generic_tags(interpreter, [f"pypy{column.python.replace('.', '')}_{_PYPY}"], platforms)
+        own: Iterable[Tag] = generic_tags(interpreter, [column.interpreter.abi], platforms)
         shared = compatible_tags(version, "pp3", platforms)
     else:
         own = cpython_tags(version, [interpreter], platforms)

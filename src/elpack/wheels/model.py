@@ -21,18 +21,33 @@ class Implementation(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interpreter:
-    """An interpreter that wheels are built for. `tag` is cibuildwheel's, such as cp311 or pp311."""
+    """An interpreter that wheels are built for. `tag` is cibuildwheel's, such as cp311 or pp311.
+
+    release: PyPy's own version, "" for CPython. Wheels with machine code for one are for no other.
+    """
 
     tag: str
     version: str
     implementation: Implementation
+    release: str = ""
+
+    def __str__(self) -> str:
+        """Return it as people say it: CPython 3.12, PyPy 8.0 (3.11)."""
+        return f"PyPy {self.release} ({self.version})" if self.release else f"CPython {self.version}"
+
+    @property
+    def abi(self) -> str:
+        """Return the ABI that its own wheels name, such as cp312 or pypy311_pp80."""
+        if not self.release:
+            return self.tag
+        return f"pypy{self.version.replace('.', '')}_pp{self.release.replace('.', '')}"
 
     def marker_environment(self, arch: str) -> dict[str, str]:
         """Return its PEP 508 environment on Linux. The patch level is that of the series' end."""
         pypy = self.implementation is Implementation.PYPY
         return {
             "implementation_name": str(self.implementation),
-            "implementation_version": "8.0.99" if pypy else f"{self.version}.99",
+            "implementation_version": f"{self.release or self.version}.99",
             "os_name": "posix",
             "platform_machine": arch,
             "platform_python_implementation": "PyPy" if pypy else "CPython",
@@ -52,10 +67,19 @@ INTERPRETERS = {
         Interpreter("cp312", "3.12", Implementation.CPYTHON),
         Interpreter("cp313", "3.13", Implementation.CPYTHON),
         Interpreter("cp314", "3.14", Implementation.CPYTHON),
-        Interpreter("pp311", "3.11", Implementation.PYPY),
+        Interpreter("pp311", "3.11", Implementation.PYPY, "8.0"),
     )
 }
-"""Every interpreter that a release file may name."""
+"""Every interpreter that a release file may name; PyPy's release is the one that cibuildwheel builds with."""
+
+OLDER = (Interpreter("pp311", "3.11", Implementation.PYPY, "7.3"),)
+"""What most projects have wheels for and nothing is built for here: the PyPy that images of flavour pypy run."""
+
+
+def releases_of(tag: str) -> tuple[Interpreter, ...]:
+    """Return every known interpreter of a tag: of PyPy there are several, and each has wheels of its own."""
+    return tuple(one for one in (*OLDER, *INTERPRETERS.values()) if one.tag == tag)
+
 
 POLICIES = {"manylinux_2_28": (2, 28), "manylinux_2_34": (2, 34)}
 """The platforms that wheels may be built for, each with the newest symbols of glibc that they may use."""

@@ -19,7 +19,7 @@ from elpack.report.availability import matrix_page, words
 from elpack.selection import select
 from elpack.wheels.availability import Known, Made, Matrix, Means, Row, Way, rows_of, served, way_of
 from elpack.wheels.columns import Column, columns_of, interpreter_of
-from elpack.wheels.model import INTERPRETERS
+from elpack.wheels.model import INTERPRETERS, releases_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,7 @@ EL9 = (2, 34)
 SDIST = RemoteFile("demo-1.0.tar.gz", "", Sha256("0" * 64))
 CP312 = Column(INTERPRETERS["cp312"], "x86_64")
 PP311 = Column(INTERPRETERS["pp311"], "x86_64")
+PP73 = Column(releases_of("pp311")[0], "x86_64")
 OLD, NEW, NEWER = (f"manylinux_2_{minor}_x86_64" for minor in (17, 34, 39))
 
 
@@ -51,7 +52,10 @@ def taken(tags: tuple[str, ...], column: Column) -> tuple[Means, str, tuple[int,
         (("py2.py3-none-any",), CP312, (Means.UNIVERSAL, "py2.py3-none-any", None)),
         ((f"cp312-cp312-{OLD}.manylinux2014_x86_64.manylinux_2_28_x86_64",), CP312, None),
         ((f"cp311-abi3-{OLD}", f"cp312-cp312-{OLD}"), PP311, (Means.SDIST, "demo-1.0.tar.gz", None)),
-        ((f"pp311-pypy311_pp73-{OLD}", "py3-none-any"), PP311, (Means.EXACT, f"pp311-pypy311_pp73-{OLD}", (2, 17))),
+        ((f"pp311-pypy311_pp80-{OLD}", "py3-none-any"), PP311, (Means.EXACT, f"pp311-pypy311_pp80-{OLD}", (2, 17))),
+        ((f"pp311-pypy311_pp73-{OLD}", "py3-none-any"), PP73, (Means.EXACT, f"pp311-pypy311_pp73-{OLD}", (2, 17))),
+        ((f"pp311-pypy311_pp73-{OLD}",), PP311, (Means.SDIST, "demo-1.0.tar.gz", None)),
+        ((f"pp311-pypy311_pp80-{OLD}",), PP73, (Means.SDIST, "demo-1.0.tar.gz", None)),
         ((f"cp312-cp312-{OLD.replace('x86_64', 'aarch64')}",), CP312, (Means.SDIST, "demo-1.0.tar.gz", None)),
         (("cp312-cp312-musllinux_1_2_x86_64",), CP312, (Means.SDIST, "demo-1.0.tar.gz", None)),
         (
@@ -110,7 +114,15 @@ def test_columns_stand_by_architecture_each_once() -> None:
     assert [column.key for column in found if not column.musl] == [
         *("cp39-x86_64", "cp311-x86_64", "cp312-x86_64", "cp313-x86_64", "cp314-x86_64", "pp311-x86_64"),
     ]
-    assert [str(column) for column in found[-2:]] == ["CPython 3.14 x86_64 musl", "PyPy 3.11 x86_64 musl"]
+    assert [str(column) for column in found[-2:]] == ["CPython 3.14 x86_64 musl", "PyPy 8.0 (3.11) x86_64 musl"]
+
+
+def test_each_release_of_pypy_has_a_column_and_markers_of_its_own() -> None:
+    found = columns_of([*releases_of("pp311"), *releases_of("cp313")], ["x86_64"], musl=False)
+    assert [column.key for column in found] == ["cp313-x86_64", "pp311_pp73-x86_64", "pp311-x86_64"]
+    versions = [column.marker_environment()["implementation_version"] for column in found]
+    assert versions == ["3.13.99", "7.3.99", "8.0.99"]
+    assert [one.key for one in served(f"demo-1.0-pp311-pypy311_pp73-{OLD}.whl", found)] == ["pp311_pp73-x86_64"]
 
 
 def test_what_was_built_serves_the_columns_that_its_name_says() -> None:
@@ -145,7 +157,7 @@ def test_all_that_a_target_cannot_have_is_told_at_once() -> None:
             "el9 (CPython 3.12 x86_64): pypy 1.0 cannot be had: no wheel fits, and there is no sdist\n"
             "  fix: lock a version of pypy that has an sdist or a wheel for it"
         ),
-        "other (PyPy 3.11 x86_64): the lock gives no closure: no Python 3.11",
+        "other (PyPy 8.0 (3.11) x86_64): the lock gives no closure: no Python 3.11",
     ]
 
 
@@ -233,7 +245,9 @@ def test_an_interpreter_that_the_lock_is_not_for_is_a_closed_column(shop: Projec
     shop.save(tmp_path)
     done = CliRunner().invoke(cli.app, ["audit", "wheels", "--offline", "--all"])
     assert done.exit_code == 0, done.output
-    assert "PyPy 3.11 x86_64: no closure, because the lock is for Python >=3.12, the target has 3.11" in done.stdout
+    assert (
+        "PyPy 8.0 (3.11) x86_64: no closure, because the lock is for Python >=3.12, the target has 3.11" in done.stdout
+    )
 
 
 @pytest.mark.parametrize("option", [("--interpreter", "cp27"), ("--arch", "i686"), ("--layout", "flat")])

@@ -142,6 +142,21 @@ def test_interpreters_that_are_here(tmp_path: Path) -> None:
         found_interpreters(lambda command: Completed(command, 0, "no", "", 0.0), tmp_path, {})
 
 
+@pytest.mark.parametrize(("said", "release"), [("7.3\n", "7.3"), ("8.0", "8.0"), ("8.0; rm", ""), ("", "")])
+def test_a_pypy_is_asked_which_it_is(tmp_path: Path, said: str, release: str) -> None:
+    real = tmp_path / "bin" / "pypy3.11"
+    real.parent.mkdir()
+    real.write_text("")
+    entry = {"os": "linux", "variant": "default", "implementation": "pypy", "arch": _machine(), "libc": "gnu"}
+    entry |= {"version": "3.11.15", "path": str(real)}
+
+    def answer(command: Command) -> Completed:
+        return Completed(command, 0, said if command.argv[0] == str(real) else json.dumps([entry]), "", 0.0)
+
+    (one,) = found_interpreters(answer, tmp_path / "uv", {}).values()
+    assert one.column.interpreter.release == release
+
+
 def _machine() -> str:
     import platform
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from elpack import strict
 from elpack.errors import CommandError, Problem
 from elpack.run import CLEAN_ENV, Command
 from elpack.wheels.columns import Column
-from elpack.wheels.model import INTERPRETERS
+from elpack.wheels.model import INTERPRETERS, Implementation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from elpack.run import Runner
 
 _TAGS = {"cpython": "cp", "pypy": "pp"}
+_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,13 @@ def found_interpreters(
         raise CommandError(Problem(f"uv python list answered no JSON: {error}", fix=str(done.command))) from error
     found: dict[str, Found] = {}
     for entry in entries if isinstance(entries, list) else ():
-        one = _found(entry) if isinstance(entry, dict) else None
+        one = _found(entry, runner) if isinstance(entry, dict) else None
         if one and (one.tag not in found or _numbers(one.version) > _numbers(found[one.tag].version)):
             found[one.tag] = one
     return dict(sorted(found.items()))
 
 
-def _found(entry: Mapping[str, Any]) -> Found | None:
+def _found(entry: Mapping[str, Any], runner: Runner) -> Found | None:
     version, path = str(entry.get("version", "")), entry.get("path")
     head = _TAGS.get(str(entry.get("implementation", "")))
     tag = f"{head}{''.join(version.split('.')[:2])}"
@@ -72,7 +74,16 @@ def _found(entry: Mapping[str, Any]) -> Found | None:
     real = Path(path).resolve()
     if real.name not in {f"python{interpreter.version}", f"pypy{interpreter.version}"} or not real.is_file():
         return None  # a shim, which asks somebody else
+    if interpreter.implementation is Implementation.PYPY:
+        interpreter = replace(interpreter, release=_release(real, runner))
     return Found(Column(interpreter, arch, musl=entry.get("libc") == "musl"), version, real, real.parents[1])
+
+
+def _release(pypy: Path, runner: Runner) -> str:
+    """Return PyPy's own version, such as 7.3, which uv does not tell; "" when it does not either."""
+    question = "import sys; print('%d.%d' % sys.pypy_version_info[:2])"
+    done = runner(Command((str(pypy), "-I", "-c", question), env=CLEAN_ENV))
+    return done.stdout.strip() if done.returncode == 0 and _RELEASE.fullmatch(done.stdout.strip()) else ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:
