@@ -10,10 +10,11 @@ import pytest
 from tests.unit.test_archives_wheel import INFO, METADATA, make_wheel
 from typer.testing import CliRunner
 
+from elpack.archives.rewheel import rewheel
 from elpack.cli import app
 from elpack.errors import WheelError
 from elpack.run import run
-from elpack.steps.wheels.judge import Bench, found_in, refuse
+from elpack.steps.wheels.judge import Bench, approve, found_in, refuse
 from elpack.steps.wheels.judges import Judges, policies
 from elpack.wheels.judgement import NOT_BINARY, Verdict
 
@@ -69,6 +70,17 @@ def test_a_tag_that_the_code_does_not_deserve_is_refused(wheel: Callable[..., Pa
         refuse([one])
     again = judged(wheel(one.deserved))
     assert (again.verdict, again.checks["abi3audit"], again.checks["twine"]) == (Verdict.PASSED, "passed", "passed")
+
+
+def test_a_build_hands_over_no_wheel_that_is_refused(wheel: Callable[..., Path]) -> None:
+    def made(tag: str) -> Path:
+        path = wheel(tag)
+        rewheel(path)
+        return path
+
+    with pytest.raises(WheelError, match=r"manylinux_2_5 \(EL 5\) does not have"):
+        approve(made("cp311-abi3-manylinux_2_5_x86_64"), Judges(run), policies())
+    approve(made("cp311-abi3-manylinux_2_34_x86_64"), Judges(run), policies())
 
 
 def test_what_is_not_in_the_stable_abi(wheel: Callable[..., Path]) -> None:

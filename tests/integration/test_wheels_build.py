@@ -44,18 +44,25 @@ build-backend = "setuptools.build_meta"
 [project]
 name = "marker"
 version = "1.0"
+readme = "README.md"
 """
 SETUP = """\
 import os
 from setuptools import Extension, setup
-setup(py_modules=["plain"], ext_modules=[] if "NOTHING" in os.environ else [Extension("marker", ["marker.c"])])
+newer = ["-target", "x86_64-linux-gnu.2.38"] if "NEWER" in os.environ else []
+module = Extension("marker", ["marker.c"], extra_compile_args=newer, extra_link_args=newer)
+setup(py_modules=["plain"], ext_modules=[] if "NOTHING" in os.environ else [module])
 """
 CODE = """\
 #include <Python.h>
+#include <string.h>
+#if __GLIBC_MINOR__ >= 38
+size_t newest(char *to, const char *from) { return strlcpy(to, from, 9); }
+#endif
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "marker", 0, -1, 0};
 PyMODINIT_FUNC PyInit_marker(void) { return PyModule_Create(&module); }
 """
-NOTHING = '[[wheels.environment]]\nname = "NOTHING"\nvalue = "1"\nreason = "leaves the extension out"\n'
+VARIABLE = '[[wheels.environment]]\nname = "{name}"\nvalue = "1"\nreason = "of a test"\n'
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +74,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         "marker/setup.py": SETUP,
         "marker/marker.c": CODE,
         "marker/plain.py": "",
+        "marker/README.md": "# Marker\n",
         "marker/MANIFEST.in": "include *.c\n",
     }
     for name, text in files.items():
@@ -106,13 +114,33 @@ def test_wheels_are_built_once_and_two_builds_give_the_same_bytes(
         assert digests(workspace) == first
 
 
-def test_what_compiles_nothing_is_refused(workspace: Workspace, needs: Callable[..., None]) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("NOTHING", "compiled nothing"), ("NEWER", "uses newer symbols of glibc than manylinux_2_28 allows")],
+)
+def test_what_is_not_what_it_says_is_refused(
+    workspace: Workspace, needs: Callable[..., None], name: str, said: str
+) -> None:
     needs("podman", "mmdebstrap")
-    workspace.file.write_text(RELEASE + NOTHING)
+    workspace.file.write_text(RELEASE + VARIABLE.format(name=name))
     with alone(workspace):
         (one,) = build_wheels(workspace, WantedWheels(interpreters=("cp313",), standin=True), lambda _: None)
-    assert "compiled nothing" in one.error
+    assert said in one.error
     assert one.wheel is None
+
+
+def test_what_the_judges_refuse_is_not_handed_over(workspace: Workspace, needs: Callable[..., None]) -> None:
+    needs("podman", "mmdebstrap")
+    before = digests(workspace)
+    workspace.file.write_text(RELEASE)
+    project = workspace.file.with_name("marker") / "pyproject.toml"
+    project.write_text(PYPROJECT.replace('readme = "README.md"\n', "").replace("1.0", "2.0"))
+    with alone(workspace):
+        (one,) = build_wheels(workspace, WantedWheels(interpreters=("cp313",), standin=True), lambda _: None)
+    project.write_text(PYPROJECT)
+    assert "long_description" in one.error
+    assert one.wheel is None
+    assert digests(workspace) == before
 
 
 def test_words_that_name_nothing_are_refused_together(workspace: Workspace) -> None:

@@ -28,6 +28,8 @@ from elpack.steps.closure import fetch, read_sources
 from elpack.steps.facts import read_facts
 from elpack.steps.project import read_project
 from elpack.steps.wheels.image import standin_for
+from elpack.steps.wheels.judge import approve
+from elpack.steps.wheels.judges import Judges, policies
 from elpack.steps.wheels.lock import locked_files, renew_wheels_lock, wheelhouse
 from elpack.steps.wheels.pure import PureWheels, pure_wheels
 from elpack.wheels.cibuildwheel import Run, configuration
@@ -98,6 +100,7 @@ class _Building:
     wheels: Wheels
     sdists: Mapping[NormalizedName, tuple[SdistFacts, Path]]
     sources: Sources
+    judges: Judges
     pure: PureWheels | None = None
     files: Mapping[tuple[str, str], tuple[RemoteFile, ...]] = field(default_factory=dict)
     images: dict[str, StandinMade] = field(default_factory=dict)
@@ -113,14 +116,17 @@ def build_wheels(
     """Build what is missing of the matrix into dist/wheels, and tell of every place what came of it.
 
     A failed place keeps none of the others. The caller holds the workspace. sources: those that were read before.
-    Raises `WheelError` for words that name nothing, `BuildLockError`, `EngineError`.
+    Every wheel is judged before it is kept; one that is refused counts as failed.
+    Raises `WheelError` for words that name nothing, `BuildLockError`, `EngineError`, `ToolMissingError`.
     """
     project = read_project(workspace)
     wheels = project.release.wheels or Wheels()
     sources = sources or read_sources(project, workspace, offline=wanted.offline, runner=runner)
     sdists = sdists_of(project, workspace, runner, offline=wanted.offline, sources=sources)
-    building = _Building(project, workspace, runner, wanted, say, wheels, sdists, sources)
+    building = _Building(project, workspace, runner, wanted, say, wheels, sdists, sources, Judges(runner))
     cells = _wanted(building)
+    if any(cell.how is not How.NOT for cell in cells):
+        building.judges.need()
     if any(cell.how is How.IMAGE for cell in cells):
         cells = _with_images(building, cells)
     results = tuple(_one(building, cell) for cell in cells)
@@ -226,6 +232,7 @@ def _one(building: _Building, cell: Cell) -> Built:
     partial.mkdir(parents=True)
     try:
         took = _pure(building, cell, partial) if cell.how is How.PURE else _compiled(building, cell, partial)
+        approve(next(partial.glob("*.whl")), building.judges, policies())
     except WheelError as error:
         return Built(cell, problems=error.problems)
     shutil.rmtree(folder, ignore_errors=True)

@@ -105,6 +105,11 @@ def found_in(places: Iterable[Path]) -> list[Path]:
     return found
 
 
+def approve(wheel: Path, judges: Judges, policies: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
+    """Judge a wheel that was just made, before anybody gets it. Raises `WheelError` with every error."""
+    refuse(Bench(judges, policies, wheel.parent).judge([wheel]))
+
+
 def refuse(judgements: Iterable[Judgement]) -> None:
     """Raise `WheelError` with every error that was found."""
     problems = [problem for one in judgements for problem in one.problems]
