@@ -42,6 +42,7 @@ PURE = (
     "plan",
     "provenance",
     "plain",
+    "sound_elf",
     "publication",
     "pylock",
     "strict",

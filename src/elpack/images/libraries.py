@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
 
 from elpack.errors import Problem
 from elpack.plain import plain
+from elpack.sound_elf import sound_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,16 +22,13 @@ def needed(content: bytes) -> tuple[str, ...]:
     """Return the DT_NEEDED names of an ELF file, none of another one. Raises ValueError for a damaged ELF file."""
     if not content.startswith(_ELF):
         return ()
-    try:
-        names = []
-        for segment in ELFFile(io.BytesIO(content)).iter_segments("PT_DYNAMIC"):
+    names: list[str] = []
+    with sound_elf(content) as elf:
+        for segment in elf.iter_segments("PT_DYNAMIC"):
             if isinstance(segment, DynamicSegment):
                 names += [tag.needed for tag in segment.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]
             if len(names) > _MOST:
                 raise ValueError(f"it asks for more than {_MOST} libraries")
-    # what the library raises for bytes that somebody made up
-    except (ELFError, AssertionError, AttributeError, KeyError, TypeError, OverflowError, UnicodeDecodeError) as error:
-        raise ValueError(f"no sound ELF file ({error!r:.80})") from error
     return tuple(names)
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import array
-import io
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 
 from elpack.images.libraries import needed
+from elpack.sound_elf import sound_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,18 +24,6 @@ _NAMED = 3
 """Symbols that a message names of one version."""
 _MOST = 10_000
 """Versions that one file may ask for."""
-# what the library raises for bytes that somebody made up
-_BROKEN = (
-    ELFError,
-    AssertionError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    RecursionError,
-    TypeError,
-    UnicodeDecodeError,
-)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,8 +51,8 @@ class Elf:
 
     @property
     def linked(self) -> bool:
-        """Tell whether a system could load it: it is no compiler's unlinked output."""
-        return self.kind != "object"
+        """Tell whether a system could load it: it is no compiler's unlinked output, and no dump of a process."""
+        return self.kind in {"library", "program"}
 
 
 def read_elf(content: bytes, machine: str) -> Elf | None:
@@ -77,8 +63,7 @@ def read_elf(content: bytes, machine: str) -> Elf | None:
     if not content.startswith(MAGIC):
         return None
     libraries = needed(content)
-    try:
-        elf = ELFFile(io.BytesIO(content))
+    with sound_elf(content) as elf:
         dynamic = list(elf.iter_segments("PT_DYNAMIC"))
         return Elf(
             machine=machine,
@@ -88,8 +73,6 @@ def read_elf(content: bytes, machine: str) -> Elf | None:
             search_paths=tuple(path for segment in dynamic for path in _search_paths(segment)),
             readable=not dynamic or any(isinstance(one, SymbolTableSection) for one in elf.iter_sections()),
         )
-    except _BROKEN as error:
-        raise ValueError(f"no sound ELF file ({error!r:.80})") from error
 
 
 def _search_paths(segment: Any) -> Iterator[str]:
@@ -120,6 +103,8 @@ def _symbols(elf: Any, versions: dict[int, tuple[str, str]]) -> dict[int, list[s
     found: dict[int, list[str]] = defaultdict(list)
     if not isinstance(table, SymbolTableSection) or section is None:
         return found
+    if section.compressed:  # no linker does that: a loader would have to unpack it
+        raise ValueError("its table of symbols' versions is compressed")
     data = section.data()
     indices = array.array("H", data[: len(data) // 2 * 2])
     if elf.little_endian != (sys.byteorder == "little"):
