@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from email.parser import BytesParser
+from math import prod
 from typing import TYPE_CHECKING
 
 from packaging.tags import parse_tag
@@ -29,6 +30,8 @@ _HEAD = 20
 """Bytes of an ELF file that name its machine."""
 _LARGEST = 512 << 20
 """Bytes of one file with machine code that are read into memory."""
+_TAGS = 100_000
+"""Tags that a WHEEL file may stand for; the 255 characters of a file name do not hold as many."""
 
 
 def read_wheel_content(path: Path, *, limits: Limits = LIMITS) -> WheelContent:
@@ -65,6 +68,8 @@ def read_wheel_content(path: Path, *, limits: Limits = LIMITS) -> WheelContent:
 def _said(lines: Iterable[object]) -> frozenset[str]:
     """Return the tags of a WHEEL file; some tools write several at once, as a file name does."""
     said = frozenset(str(line).strip() for line in lines)
+    if sum(prod(part.count(".") + 1 for part in line.split("-")) for line in said) > _TAGS:
+        return said  # no file name holds as many, so that they are other ones in any case
     try:
         return frozenset(str(tag) for line in said for tag in parse_tag(line))
     except ValueError:

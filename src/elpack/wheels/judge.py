@@ -83,7 +83,7 @@ def other_tags(wheel: WheelContent, verdicts: Verdicts) -> Iterator[Problem]:
     """Find tags in the WHEEL file that are not those of the file name, as after a renaming by hand."""
     del verdicts
     if wheel.said_tags != wheel.tags:
-        said = ", ".join(sorted(wheel.said_tags)) or "none"
+        said = _some(sorted(wheel.said_tags)) or "none"
         what = f"its WHEEL file holds other tags than its name: {said}"
         yield Problem(what, wheel.filename, "it was renamed by hand", "change tags by: python -m wheel tags")
 

@@ -135,6 +135,11 @@ def test_tags_that_were_renamed_by_hand(tmp_path: Path) -> None:
     assert "other tags than its name: cp39-abi3-manylinux_2_34_x86_64" in found(wheel)["tags"][0]
 
 
+def test_tags_that_would_be_more_than_there_is_memory(tmp_path: Path) -> None:
+    many = ".".join(f"a{number}" for number in range(9000))
+    assert "other tags than its name" in found(content(tmp_path, said=f"{many}-{many}-{many}"))["tags"][0]
+
+
 def test_tags_may_be_written_as_in_a_name(tmp_path: Path) -> None:
     tag = "cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64"
     assert "tags" not in found(content(tmp_path, tag, said=tag))

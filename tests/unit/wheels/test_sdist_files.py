@@ -62,7 +62,7 @@ def test_a_complete_one(tree: Path) -> None:
 
 
 def test_what_the_configuration_leaves_out_is_told_apart(tree: Path) -> None:
-    (tree / ".gitattributes").write_text("notes.txt export-ignore\n")
+    (tree / ".gitattributes").write_text("LICENSE export-ignore=\nnotes.txt export-ignore\n")
     found = lacks(tracked_files(tree, run), "docs/index.md", "x.log", "notes.txt")
     assert found == {Lack.EXCLUDED: {"docs/index.md", "x.log", "notes.txt"}}
 

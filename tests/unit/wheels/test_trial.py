@@ -108,6 +108,9 @@ def test_materials_of_packages(tmp_path: Path) -> None:
     assert materials_of([wheel, sdist], older, ["Demo"]) == [Material(name, (wheel,), sdist)]
     with pytest.raises(WheelError, match=r"neither a wheel nor an sdist of y"):
         materials_of([wheel], older, ["y"])
+    with pytest.raises(WheelError) as raised:
+        materials_of([tmp_path / "x.whl", wheel, tmp_path / "x.zip"], {}, [])
+    assert [problem.where for problem in raised.value.problems] == [str(tmp_path / name) for name in ("x.whl", "x.zip")]
 
 
 def test_interpreters_that_are_here(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _git(tree: Path, runner: Runner, *arguments: str, given: str | None = None) 
     done = runner(Command(argv, env=env, input=given))
     if done.returncode > 1 or (done.returncode and "check-ignore" not in arguments):
         raise ConfigError(Problem(f"git cannot tell what it tracks\n{done.tail(4)}", str(tree)))
-    return [part for part in done.stdout.split("\0") if part]
+    return done.stdout.split("\0")[:-1]
 
 
 def _entry(line: str) -> tuple[str, str]:

@@ -8,7 +8,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import NormalizedName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 from elpack.archives import extract_sdist, read_sdist, read_wheel
 from elpack.atomic import write_text
@@ -165,15 +172,22 @@ class Trials:
 def materials_of(files: Sequence[Path], more: Mapping[NormalizedName, Path], only: Sequence[str]) -> list[Material]:
     """Return what there is of each package, sorted. more: sdists of the release, where no file is one.
 
-    Raises `WheelError` for a name that is none of them.
+    Raises `WheelError` for a name that is none of them, and for files that are not named as wheels and sdists are.
     """
     wheels: dict[NormalizedName, list[Path]] = {}
     sdists = dict(more)
+    problems = []
     for path in files:
-        if path.name.endswith(".whl"):
-            wheels.setdefault(parse_wheel_filename(path.name)[0], []).append(path)
-        else:
-            sdists[parse_sdist_filename(path.name)[0]] = path
+        try:
+            if path.name.endswith(".whl"):
+                wheels.setdefault(parse_wheel_filename(path.name)[0], []).append(path)
+            else:
+                sdists[parse_sdist_filename(path.name)[0]] = path
+        except (InvalidWheelFilename, InvalidSdistFilename) as error:
+            fix = "give it the name that its backend gave it; that of a wheel has its tags, too"
+            problems.append(Problem(str(error), str(path), fix=fix))
+    if problems:
+        raise WheelError(*problems)
     names = sorted({*wheels, *sdists})
     wanted = {canonicalize_name(one) for one in only}
     if unknown := sorted(wanted - set(names)):
