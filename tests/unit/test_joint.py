@@ -22,10 +22,11 @@ from elpack.steps.together import Together
 from elpack.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from elpack.builders import BuildJob
+    from elpack.steps.results import Result
 
 HOME, OTHER = "x86_64", "aarch64"
 COMPILED = replace(OWN, native="it compiles")
@@ -81,6 +82,15 @@ def test_who_cross_compiles_has_the_machine_s_own_packages_beside() -> None:
     name = node("stack/own", OTHER)
     assert node("stack/fast") not in join(plans[0], [plans[1]]).roots[name]
     assert {node("stack/fast"), node("stack/fast", OTHER)} <= set(join(plans[0], [plans[1]], (OTHER,)).roots[name])
+
+
+def test_a_package_of_the_other_architecture_alone_is_cross_compiled_as_well() -> None:
+    app = replace(APP, requires=("own", "lib", "fast", "extra"))
+    extra = replace(COMPILED, name="extra")
+    found = join(planned(HOME), [planned(OTHER, app, extra)], (OTHER,))
+    inside = set(found.roots[node("stack/extra", OTHER)])
+    assert inside == set(found.roots[node("stack/own", OTHER)])
+    assert "buildroot/hatchling" in inside
 
 
 def test_a_part_holds_what_must_be_built_before() -> None:
@@ -202,6 +212,57 @@ def test_a_failure_of_the_machine_s_own_ends_the_others(both: Both, gate: thread
         together.finish(HOME, Notes())
     assert "it was ended" not in str(refusal.value)
     assert "app" in str(refusal.value)
+
+
+def test_who_waits_for_one_architecture_does_not_spin_over_news_of_another(
+    both: Both, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, looks = threading.Event(), 0
+
+    def wait(job: BuildJob) -> None:
+        if job.name == planned(HOME).plan.by_node()[node("stack/own")].nvr:
+            assert begun.wait(30)
+            assert gate.wait(30)
+
+    def other(_: BuildJob) -> None:
+        begun.set()
+
+    def done(build: Build) -> Mapping[NodeId, Result]:
+        nonlocal looks
+        looks += 1
+        return real(build)
+
+    real = Build.done
+    monkeypatch.setattr(Build, "done", done)
+    both.home.hook, both.other.hook = wait, other
+    with Together(both.sided()) as together:
+        threading.Timer(0.7, gate.set).start()
+        together.finish(HOME, Notes())
+        assert begun.is_set()
+        assert looks < 100
+        together.finish(OTHER, Notes())
+
+
+def test_a_failure_of_the_last_architecture_lets_its_other_builds_end(both: Both) -> None:
+    failing, slow = (planned(OTHER).plan.by_node()[node(name)].nvr for name in ("stack/fast", "stack/own"))
+    failed, stopped = threading.Event(), threading.Event()
+
+    def hook(job: BuildJob) -> None:
+        if job.name == failing:
+            assert begun.wait(30)
+            failed.set()
+        if job.name == slow:
+            begun.set()
+            assert failed.wait(30)
+            assert not stopped.wait(0.5)
+
+    begun = threading.Event()
+    both.other.hook, both.other.failing = hook, {failing}
+    with Together(both.sided(stop=stopped.set)) as together:
+        together.finish(HOME, Notes())
+        with pytest.raises(BuildError):
+            together.finish(OTHER, Notes())
+    assert any(path.name.startswith(slow) for path in both.folder.glob("store/??/*/*"))
 
 
 def test_leaving_by_an_error_ends_what_runs(both: Both, gate: threading.Event) -> None:

@@ -82,7 +82,8 @@ def join(home: Planned, others: Sequence[Planned], crossed: Collection[str] = ()
             waits = tuple(here[node] for node in package.waits_for)
             packages.append(replace(package, node=name, waits_for=waits))
             specs[name] = other.specs[package.node]
-            beside = own[package.node] if other.plan.target.arch in crossed else ()
+            is_crossed = making[package.node] is Making.COMPILED and other.plan.target.arch in crossed
+            beside = _beside(package.node, inside, own) if is_crossed else ()
             roots[name] = tuple(sorted({*beside, *(here[node] for node in inside[package.node])}))
         nodes.append(here)
         makings.append(making)
@@ -113,6 +114,13 @@ def _is_shared(package: Package, own: Package | None, home: Planned, other: Plan
         and (package.sources, package.generated, package.waits_for) == (own.sources, own.generated, own.waits_for)
         and package.build_requires == own.build_requires
     )
+
+
+def _beside(
+    node: NodeId, inside: Mapping[NodeId, tuple[NodeId, ...]], own: Mapping[NodeId, tuple[NodeId, ...]]
+) -> tuple[NodeId, ...]:
+    """Return what the machine's own side has for a package's build root; it need not have the package itself."""
+    return own.get(node, tuple(one for one in inside[node] if one in own))
 
 
 def _named(plan: Plan, node: NodeId) -> NodeId:

@@ -75,14 +75,16 @@ class Together:
     def finish(self, arch: str, watcher: Watcher) -> dict[NodeId, Result]:
         """Wait until all of one architecture is built, telling the watcher, and return it.
 
-        Raises `BuildError` when some of it is not.
+        Raises `BuildError` when some of it is not; what still runs is ended then, unless the architecture is the last.
         """
-        build, mine = self.sided.build, frozenset(self.sided.names[arch].values())
+        build, mine, heard = self.sided.build, frozenset(self.sided.names[arch].values()), frozenset((arch, ""))
+        is_last = arch == tuple(self.sided.names)[-1]
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._told) or self._ended, _PAUSE)
+                # what is told of others stays until somebody waits for them
+                self._changed.wait_for(lambda: self._ended or any(one in heard for one, _ in self._told), _PAUSE)
                 done = build.done()
-                ended, told = self._ended, [one for one in self._told if one[0] in {arch, ""}]
+                ended, told = self._ended, [one for one in self._told if one[0] in heard]
                 for one in told:
                     self._told.remove(one)
             for _, say in told:
@@ -91,7 +93,7 @@ class Together:
                 return self.sided.results(arch, done)
             if ended and self._error:
                 raise self._error
-            if build.has_failed(mine):
+            if not is_last and build.has_failed(mine):
                 build.stopping.set()
                 build.stop()
 
