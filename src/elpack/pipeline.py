@@ -320,7 +320,7 @@ def carry_out_each(session: Session, last: str, *then: Step) -> list[Session]:
             one.home = sessions[0] if one is not sessions[0] else None
             one.sources = session.sources or (sessions[0].gathered.sources if one.home else None)
             _take(before, one, one.options.arch)
-            for step in then:
+            for step in after:
                 step.need(one)
         _take(steps[names.index("key") : names.index("build")], sessions[0])
         for ways in filter(None, map(ways_of, sessions)):

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 from rich.console import Console
-from tests.unit.plans import LIB, Case
+from tests.unit.plans import LIB, Case, el9
 from typer.testing import CliRunner, Result
 
 from elpack import cli, errors
 from elpack.cli.guard import guarded
 from elpack.errors import ElpackError, Problem
-from elpack.pipeline import PIPELINE, carry_out, need_tools
+from elpack.pipeline import PIPELINE, carry_out, carry_out_each, need_tools
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.report.console import console_on
@@ -34,6 +34,7 @@ from elpack.report.tables import plan_json, plan_table
 from elpack.report.terminal import Terminal
 from elpack.session import Options, Session
 from elpack.steps.build import Unwatched
+from elpack.steps.closure import Sources
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -472,6 +473,36 @@ def test_no_root_is_told_before_anything_is_done(tmp_path: Path, monkeypatch: py
     assert out.getvalue() == ""
     with pytest.raises(errors.ConfigError):  # the plan needs no root
         carry_out(session(tmp_path, Terminal(Console(file=out))), "plan")
+
+
+def test_what_cannot_be_tried_of_all_architectures_is_told_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    asked: list[str] = []
+
+    def need(arch: str) -> None:
+        asked.append(arch)
+        if arch == "aarch64":
+            raise errors.ForeignArchError(errors.Problem("it does not run here"))
+
+    def each(one: Session) -> list[Session]:
+        found = [Session(one.workspace, one.options, one.screen, sources=one.sources) for _ in range(2)]
+        for session_, arch in zip(found, ("x86_64", "aarch64"), strict=True):
+            session_.target = el9(arch=arch)
+        return found
+
+    every = session(tmp_path, Terminal(Console(file=StringIO())))
+    every.options = replace(every.options, arch="all")
+    every.sources = Sources(None, {}, {}, ())
+    monkeypatch.setattr("elpack.pipeline.need_tools", lambda *_: None)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("elpack.pipeline._take", lambda steps, *_: taken.extend(step.name for step in steps))
+    monkeypatch.setattr("elpack.pipeline._each_arch", each)
+    monkeypatch.setattr("elpack.pipeline.need_emulation", need)
+    with pytest.raises(errors.ForeignArchError):
+        carry_out_each(every, "install")
+    assert (asked, set(taken)) == (["x86_64", "aarch64"], {"read", "fetch", "plan", "base"})
 
 
 def test_a_failed_phase_is_marked(tmp_path: Path) -> None:
