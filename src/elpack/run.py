@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -97,8 +98,8 @@ _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _marks: set[int] = set()
 """The open files by which a later run knows what this one started; see `marked`."""
 
-_logged: set[subprocess.Popen[Any]] = set()
-"""The commands with a log that run now. A signal reaches the whole process, so this is the process's own."""
+_logged: dict[subprocess.Popen[Any], threading.Thread] = {}
+"""The commands with a log that run now, and who waits. A signal reaches the whole process, so this is its own."""
 
 
 class Runner(Protocol):
@@ -118,12 +119,13 @@ def tail(path: Path, lines: int = 20) -> str:
 
 
 def stop_logged() -> None:
-    """End what other threads wait for and may take long: the commands that write a log.
+    """End what threads wait for and may take long: the commands that write a log. The main thread's are its own.
 
     Short ones, such as unmounting, come to their own end; what they tidy up would stay behind otherwise.
     """
-    for process in list(_logged):
-        _kill_group(process)
+    for process, thread in list(_logged.items()):
+        if thread is not threading.main_thread():
+            _kill_group(process)
 
 
 def run(command: Command) -> Completed:
@@ -148,11 +150,11 @@ def run(command: Command) -> Completed:
             pass_fds=() if _is_one(command) else tuple(_marks),
         )
         if output:
-            _logged.add(process)
+            _logged[process] = threading.current_thread()
         try:
             stdout, stderr = _communicate(process, command)
         finally:
-            _logged.discard(process)
+            _logged.pop(process, None)
     finally:
         if output:
             output.close()
@@ -183,7 +185,7 @@ def _run_enclosed(command: Command, enclosure: Enclosure, start: float) -> Compl
             start_new_session=True,
             umask=_UMASK,
         )
-        _logged.add(process)
+        _logged[process] = threading.current_thread()
         for pump in pumps:
             pump.begin()
         try:
@@ -192,7 +194,7 @@ def _run_enclosed(command: Command, enclosure: Enclosure, start: float) -> Compl
             _kill_group(process)
             raise
         finally:
-            _logged.discard(process)
+            _logged.pop(process, None)
     finally:
         with closing(output) if output else nullcontext():
             end_all(pumps)
@@ -329,7 +331,7 @@ def talking(command: Command) -> Iterator[Talking]:
                 start_new_session=True,
                 umask=_UMASK,
             )
-            _logged.add(process)
+            _logged[process] = threading.current_thread()
             pump.begin()
             say = TimedPipe(cast("IO[bytes]", process.stdin), until)
             hear = TimedPipe(cast("IO[bytes]", process.stdout), until)
@@ -339,7 +341,7 @@ def talking(command: Command) -> Iterator[Talking]:
             finally:
                 talk.hang_up(_MOMENT)  # it tidies up when we are gone
                 _kill_group(process)
-                _logged.discard(process)
+                _logged.pop(process, None)
                 hear.close()
         finally:
             # what it left running in a session of its own, such as ssh's for later, may hold our pipe for long

@@ -133,6 +133,18 @@ def test_only_what_writes_a_log_is_stopped(tmp_path: Path) -> None:
     stop_logged()
 
 
+def test_a_thread_that_ends_the_others_leaves_the_main_thread_its_commands(tmp_path: Path) -> None:
+    def stop() -> None:
+        stop_logged()
+        (tmp_path / "stopped").touch()
+
+    stopped = threading.Timer(0.3, stop)
+    stopped.start()
+    code = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'stopped')!r}).exists(): time.sleep(0.01)"
+    assert run(python(code, log=tmp_path / "log", timeout=30)).returncode == 0
+    stopped.join()
+
+
 def alive(pid: int) -> bool:
     state = Path(f"/proc/{pid}/stat")
     return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
