@@ -64,7 +64,8 @@ def test_two_work_folders_may_not_write_to_one_folder_of_results(workspace: Work
 
 
 def test_what_a_killed_run_left_is_gone(workspace: Workspace) -> None:
-    for name in ("building/build-1/out", "lock/tmp1", "bwrap/live/tmp1/upper", ".removed-standin/x", "downloads"):
+    live = ("bwrap/live/tmp1/upper", "cross/sysroots/live/tmp2/upper")
+    for name in ("building/build-1/out", "lock/tmp1", *live, ".removed-standin/x", "downloads"):
         (workspace.work / name).mkdir(parents=True)
     old, new = (workspace.work / "sdists" / "demo" / name for name in ("old", "new"))
     for path in (old, new):
@@ -75,6 +76,9 @@ def test_what_a_killed_run_left_is_gone(workspace: Workspace) -> None:
     assert left == {
         "bwrap",
         "bwrap/live",
+        "cross",
+        "cross/sysroots",
+        "cross/sysroots/live",
         "downloads",
         "running",
         "run.lock",

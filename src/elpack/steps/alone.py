@@ -55,7 +55,7 @@ def remove(path: Path) -> None:
 
 
 def _tidy(work: Path, runner: Runner) -> None:
-    for live in work.glob("*/live"):
+    for live in (*work.glob("*/live"), *work.glob("*/*/live")):
         sweep(live, runner)
     for record in work.glob("*/*.groups"):
         remove_recorded(record)
