@@ -16,7 +16,7 @@ from elpack.errors import WheelError
 from elpack.run import run
 from elpack.steps.lock_sandbox import LockSandbox
 from elpack.steps.wheels.environment import Environment
-from elpack.steps.wheels.interpreters import Found
+from elpack.steps.wheels.interpreters import Found, standin_interpreters
 from elpack.steps.wheels.requirements import Pinned
 from elpack.wheels.columns import Column, interpreter_of
 
@@ -57,6 +57,22 @@ def test_what_was_installed_is_imported_and_sees_no_network(environment: Environ
     assert answer["demo"] == ""
     assert "unreachable" in answer["demo.net"]
     assert "FileNotFoundError" in answer["demo.host"]
+
+
+def test_another_system_takes_the_place_of_this_machine_s(tmp_path: Path, needs: Callable[..., None]) -> None:
+    needs("bwrap", "python3.11")
+    root = tmp_path / "root"
+    (root / "opt").mkdir(parents=True)
+    for name in ("usr", "bin", "lib", "lib64"):
+        (root / name).symlink_to(f"/{name}")
+    (root / "opt" / "told").write_text("of the root")
+    sandbox = LockSandbox.here(run, tmp_path / "sandbox", os.environ)
+    found = standin_interpreters(root, sandbox, ["cp311", "cp312"])
+    assert list(found) == ["cp311"]
+    assert found["cp311"].version.startswith("3.11.")
+    one = Environment.fresh(sandbox, found["cp311"])
+    one.install([wheel(tmp_path, told=b"assert open('/opt/told').read() == 'of the root'")])
+    assert one.ask({"imports": ["demo.told"], "scripts": []})["imports"] == {"demo.told": ""}
 
 
 def test_a_wheel_that_is_not_what_was_pinned(environment: Environment, tmp_path: Path) -> None:

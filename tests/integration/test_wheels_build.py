@@ -12,7 +12,11 @@ from elpack.errors import WheelError
 from elpack.run import run
 from elpack.steps.alone import alone
 from elpack.steps.project import read_project
-from elpack.steps.wheels.build import MANIFEST, WantedWheels, build_wheels, renew_for_wheels
+from elpack.steps.wheels.build import WantedWheels, build_wheels, renew_for_wheels
+from elpack.steps.wheels.manifest import MANIFEST, entries
+from elpack.steps.wheels.trial import remember
+from elpack.steps.wheels.trials import Wanted, try_release
+from elpack.wheels.trial import Origin, State
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -103,6 +107,8 @@ def test_wheels_are_built_once_and_two_builds_give_the_same_bytes(
         assert told["cp313"] == told["pp311"] == (True, "", "")
         assert not told["cp312"][0]
         assert "has cp312" in told["cp312"][1]
+        (gap,) = entries(workspace.dist / "wheels", "missing")
+        assert (gap["interpreter"], gap["reason"]) == ("cp312", told["cp312"][1])
         first = digests(workspace)
         assert {name.split("-")[2] for name in first} == {"cp313", "pp311"}
         assert all("manylinux_2_28_x86_64" in name for name in first)
@@ -112,6 +118,21 @@ def test_wheels_are_built_once_and_two_builds_give_the_same_bytes(
         build_wheels(workspace, WantedWheels(standin=True, again=True), said.append)
         assert len(said) == len(first)
         assert digests(workspace) == first
+
+
+def test_what_was_built_is_tried_on_the_standin_s_interpreters(
+    workspace: Workspace, needs: Callable[..., None]
+) -> None:
+    needs("bwrap", "mmdebstrap")
+    tags = ("cp313", "pp311")
+    trials = try_release(workspace, Wanted(interpreters=tags, standin=True, compile=True), lambda _: None)
+    assert {(one.interpreter, one.origin): one.state for one in trials} == {
+        (tag, origin): State.PASSED for tag in tags for origin in Origin
+    }
+    assert all("stand-in image" in one.python for one in trials)
+    remember(trials, workspace.dist / "wheels")
+    tested = {one.get("interpreter"): one for one in entries(workspace.dist / "wheels") if one["kind"] == "wheel"}
+    assert all(tested[tag]["tests"][0]["parts"]["imports"] == {"modules": 2} for tag in tags)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ def try_wheels(
     package: Packages = None,
     interpreter: Interpreters = None,
     python: Pythons = None,
+    standin: Annotated[
+        bool, typer.Option("--standin", help="Interpreters that are not here: those of the stand-in manylinux image.")
+    ] = False,
     compile_it: Annotated[bool, typer.Option("--compile", help="Compile the machine code of sdists, too.")] = False,
     suites: Annotated[bool, typer.Option("--suites/--no-suites", help="Run the packages' own tests.")] = True,
     offline: Offline = False,
@@ -55,6 +58,7 @@ def try_wheels(
         packages=tuple(package or ()),
         interpreters=tuple(interpreter or ()),
         pythons=tuple(python or ()),
+        standin=standin,
         compile=compile_it,
         suites=suites,
         offline=offline,

@@ -44,12 +44,16 @@ _MOST_ANSWERS = 200
 
 @dataclass(frozen=True, slots=True)
 class LockSandbox:
-    """Runs commands in bubblewrap. `work` holds the folders made for them, `environ` is our own environment."""
+    """Runs commands in bubblewrap. `work` holds the folders made for them, `environ` is our own environment.
+
+    root: a folder whose programs take the place of the host's.
+    """
 
     runner: Runner
     work: Path
     uv: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None
 
     @classmethod
     def here(cls, runner: Runner, work: Path, environ: Mapping[str, str]) -> LockSandbox:
@@ -107,13 +111,15 @@ class LockSandbox:
 
     def _run(self, folder: Path, argv: tuple[str, ...], binds: tuple[str, ...], *, network: bool) -> Completed:
         passed = {name: self.environ[name] for name in _PASSED if name in self.environ} if network else {}
-        visible = [*_SYSTEM, *(_NETWORK if network else ())]
+        system = [(f"{self.root or ''}{path}", path) for path in (*_SYSTEM, *(("/opt",) if self.root else ()))]
+        visible = list(_NETWORK if network else ())
         visible += [passed[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in passed]
         visible += [] if sys.base_prefix.startswith("/usr") else [sys.base_prefix]
         command = (
             *filtered(filter_file(self.work)),
             *("--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
             *(("--share-net",) if network else ()),
+            *(word for place, path in system for word in ("--ro-bind-try", place, path)),
             *(word for path in visible for word in ("--ro-bind-try", path, path)),
             # to the kernel we are who made the sandbox, and root may write its settings without any capability
             *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"),

@@ -144,6 +144,11 @@ class How(StrEnum):
     """One wheel for everybody."""
     NOT = "not built"
 
+    @property
+    def is_built(self) -> bool:
+        """Tell whether there is a way to build it."""
+        return self is not How.NOT
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -19,9 +19,10 @@ from elpack.model import ArchivedFile
 from elpack.report.tried import tried_json, tried_table
 from elpack.run import Command, Completed
 from elpack.steps.wheels.interpreters import found_interpreters
+from elpack.steps.wheels.manifest import entries, missing_of, write_manifest
 from elpack.steps.wheels.trial import Material, materials_of, recalled, refuse_failed, remember
 from elpack.wheels.columns import Column
-from elpack.wheels.model import INTERPRETERS
+from elpack.wheels.model import INTERPRETERS, Cell, How
 from elpack.wheels.trial import Origin, Part, State, Suite, Trial, imports_of, suite_of
 
 if TYPE_CHECKING:
@@ -90,6 +91,32 @@ def test_results_are_remembered(tmp_path: Path) -> None:
     assert kept == {"cp311": "passed", "cp312": "passed"}
     (tmp_path / "tests.json").write_text("[" * 100_000)
     assert recalled(tmp_path) == []
+
+
+def test_the_manifest_tells_what_was_tried_of_these_very_bytes(tmp_path: Path) -> None:
+    one = trial(PASSED, Part("suite", State.PASSED, counts={"passed": 3}))
+    (tmp_path / one.file).write_text("")
+    listed = {"file": one.file, "sha256": one.sha256, "kind": "wheel", "package": "demo"}
+    gone = {**listed, "file": "gone.whl"}
+    cell = Cell(canonicalize_name("demo"), "cp312", "x86_64", "manylinux_2_28", How.NOT, "no registry has it")
+    write_manifest(tmp_path, [listed, gone], missing_of([cell], [listed], {}), [])
+    remember([one, trial(reason="not here", interpreter="cp313")], tmp_path)
+    (told,) = entries(tmp_path)
+    assert told["tests"] == [
+        {
+            "interpreter": "cp311",
+            "python": "3.11.7",
+            "state": "passed",
+            "parts": {"install": "passed", "suite": {"passed": 3}},
+        }
+    ]
+    (missing,) = entries(tmp_path, "missing")
+    assert (missing["interpreter"], missing["reason"]) == ("cp312", "no registry has it")
+    write_manifest(tmp_path, [{**told, "sha256": "1" * 64}], [], recalled(tmp_path))
+    assert "tests" not in entries(tmp_path)[0]
+    assert (
+        missing_of([cell], [{**listed, "interpreter": "cp312", "arch": "x86_64", "platform": cell.platform}], {}) == []
+    )
 
 
 def test_reports_tell_what_was_not_run() -> None:

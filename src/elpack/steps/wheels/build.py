@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import sys
 import time
@@ -31,7 +30,9 @@ from elpack.steps.wheels.image import standin_for
 from elpack.steps.wheels.judge import approve
 from elpack.steps.wheels.judges import Judges, policies
 from elpack.steps.wheels.lock import locked_files, renew_wheels_lock, wheelhouse
+from elpack.steps.wheels.manifest import entries, missing_of, write_manifest
 from elpack.steps.wheels.pure import PureWheels, pure_wheels
+from elpack.steps.wheels.trial import recalled
 from elpack.wheels.cibuildwheel import Run, configuration
 from elpack.wheels.matrix import chosen, matrix
 from elpack.wheels.model import MUSLLINUX, How, Wheels
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from elpack.wheels.model import Cell
     from elpack.workspace import Workspace
 
-MANIFEST = "manifest.json"
 _FORMAT = "1"
 """Raise it when wheels are built in another way than before."""
 
@@ -346,20 +346,16 @@ def _hand_over(building: _Building, results: Sequence[Built]) -> None:
     """Put wheels and sdists into dist/wheels, and write what is known of each into the manifest."""
     into = building.workspace.dist / "wheels"
     into.mkdir(parents=True, exist_ok=True)
-    known = {str(entry["file"]): entry for entry in _known(into)}
+    known = {str(entry["file"]): entry for entry in entries(into)}
     for facts, path in building.sdists.values():
         known[facts.filename] = _put(path, facts.filename, into) | {"kind": "sdist", "package": facts.metadata.name}
     for one in results:
         if one.wheel is not None:
             known[one.wheel.name] = _put(one.wheel, one.wheel.name, into) | _told(building, one)
-    entries = [known[name] for name in sorted(known) if (into / name).exists()]
-    write_text(into / MANIFEST, json.dumps({"files": entries}, indent=2) + "\n")
-
-
-def _known(into: Path) -> list[dict[str, object]]:
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        return [dict(entry) for entry in json.loads((into / MANIFEST).read_text())["files"]]
-    return []
+    reasons = {one.cell: one.error.partition("\n")[0] for one in results if one.problems}
+    every = places(building.project, building.sdists, standin=bool(building.images))
+    files = [entry for name, entry in known.items() if (into / name).exists()]
+    write_manifest(into, files, missing_of(every, files, reasons), recalled(into))
 
 
 def _put(path: Path, name: str, into: Path) -> dict[str, object]:

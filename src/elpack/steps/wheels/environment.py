@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from elpack import strict
 from elpack.errors import BuildLockError, Problem, WheelError
 from elpack.steps.lock_sandbox import read_left
+from elpack.wheels.standin import GLIBC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ _PYTHON = "/task/venv/bin/python"
 _FILES = "/elpack/files"
 _ASKED = "try_wheel.py"
 _FIRST_OF_1980 = "315532800"
+_STANDIN = {"PATH": "/usr/local/bin:/usr/bin:/bin", GLIBC: "2.28", "ZIG_GLOBAL_CACHE_DIR": "/tmp/zig"}  # noqa: S108
+"""How the stand-in image's compilers are found and told what they are to link for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Environment:
     @classmethod
     def fresh(cls, sandbox: LockSandbox, python: Found) -> Environment:
         """Return a new, empty one. Raises `WheelError` when the interpreter does not give one."""
-        one = cls(sandbox, python, sandbox.folder())
+        one = cls(replace(sandbox, root=python.root), python, sandbox.folder())
         done = one._uv((), "venv", "--no-project", "--python", str(python.path), "/task/venv")
         if done.returncode != 0:
             raise WheelError(Problem(f"no environment can be made\n{done.tail(6)}", str(python.path)))
@@ -92,7 +95,8 @@ class Environment:
         """Return the wheel that the backend of an sdist writes, in this environment's folder. Raises `WheelError`."""
         out = self.space()
         folders = ("--ro-bind", str(sdist), f"/elpack/{sdist.name}", "--bind", str(out), "/out")
-        shown = (*folders, "--setenv", "SOURCE_DATE_EPOCH", _FIRST_OF_1980)
+        variables = {"SOURCE_DATE_EPOCH": _FIRST_OF_1980, **(_STANDIN if self.python.root else {})}
+        shown = (*folders, *(word for pair in variables.items() for word in ("--setenv", *pair)))
         options = ("--wheel", "--no-build-isolation", "--offline", "--no-cache", "--python", _PYTHON)
         try:
             done = self._uv(shown, "build", *options, "--out-dir", "/out", f"/elpack/{sdist.name}")

@@ -65,15 +65,7 @@ def standin_for(
     Debian's suites move on; an image that is there stays as it is until elpack's definition of it changes, or its
     folder `manylinux` below the work folder is removed. Raises `WheelError`, `FetchError`, `ToolMissingError`.
     """
-    definition = standin_image()
-    work = workspace.work / "manylinux"
-    work.mkdir(parents=True, exist_ok=True)
-    home = work / f"{arch}-{_key(arch)}"
-    with locked(work / f"{arch}.lock"):
-        if not (home / _FACTS).exists():
-            for old in work.glob(f"{arch}-*"):
-                shutil.rmtree(old)
-            _Making(arch, home.with_suffix(".partial"), workspace, runner, say).make(home)
+    definition, home = standin_image(), _home(arch, workspace, runner, say)
     facts = json.loads((home / _FACTS).read_text())
     reference = f"{definition.reference}:{arch}"
     labels = {"io.elpack.standin": definition.title, "io.elpack.layers": " ".join(facts["layers"])}
@@ -83,6 +75,35 @@ def standin_for(
         load_layers(engine, tars, reference, platform_of(arch), _TIME, labels, used_here=True)
     digest = hashlib.sha256("\n".join(facts["layers"]).encode()).hexdigest()
     return StandinMade(reference, digest, tuple(facts["debs"]))
+
+
+def standin_root(arch: str, workspace: Workspace, runner: Runner, say: Callable[[str], None]) -> Path:
+    """Return the stand-in image as a folder, for programs that run in a sandbox. Raises as `standin_for`."""
+    home = _home(arch, workspace, runner, say)
+    root, partial = home / "root", home / "root.partial"
+    with locked(home.parent / f"{arch}.lock"):
+        if not root.exists():
+            say(f"unpacking the stand-in manylinux image for {arch}")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            for name in (_SYSTEM, _COMPILER):
+                tar = ("tar", "--extract", "--no-same-owner", f"--file={home / name}.tar", f"--directory={partial}")
+                runner(Command(tar, env=CLEAN_ENV)).check()
+            partial.rename(root)
+    return root
+
+
+def _home(arch: str, workspace: Workspace, runner: Runner, say: Callable[[str], None]) -> Path:
+    """Return the folder of an architecture's image, which is made where it is not there."""
+    work = workspace.work / "manylinux"
+    work.mkdir(parents=True, exist_ok=True)
+    home = work / f"{arch}-{_key(arch)}"
+    with locked(work / f"{arch}.lock"):
+        if not (home / _FACTS).exists():
+            for old in work.glob(f"{arch}-*"):
+                shutil.rmtree(old)
+            _Making(arch, home.with_suffix(".partial"), workspace, runner, say).make(home)
+    return home
 
 
 def _labels(engine: Engine, reference: str) -> dict[str, str]:

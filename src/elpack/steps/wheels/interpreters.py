@@ -13,11 +13,13 @@ from elpack.errors import CommandError, Problem
 from elpack.run import CLEAN_ENV, Command
 from elpack.wheels.columns import Column
 from elpack.wheels.model import INTERPRETERS, Implementation
+from elpack.wheels.standin import standin_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from elpack.run import Runner
+    from elpack.steps.lock_sandbox import LockSandbox
 
 _TAGS = {"cpython": "cp", "pypy": "pp"}
 _RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
@@ -25,12 +27,16 @@ _RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An interpreter on this machine. `version` is its whole version, `prefix` the folder that it lies in."""
+    """An interpreter on this machine. `version` is its whole version, `prefix` the folder that it lies in.
+
+    root: the folder that is its system, None where that is this machine's.
+    """
 
     column: Column
     version: str
     path: Path
     prefix: Path
+    root: Path | None = None
 
     @property
     def tag(self) -> str:
@@ -60,6 +66,20 @@ def found_interpreters(
         if one and (one.tag not in found or _numbers(one.version) > _numbers(found[one.tag].version)):
             found[one.tag] = one
     return dict(sorted(found.items()))
+
+
+def standin_interpreters(root: Path, sandbox: LockSandbox, tags: Iterable[str]) -> dict[str, Found]:
+    """Return those of some tags that an unpacked stand-in image holds, by tag; each is asked which it is."""
+    inside, folder = replace(sandbox, root=root), sandbox.folder()
+    question = "import platform; print(platform.python_version())"
+    found = {}
+    for tag in tags:
+        if one := standin_image().interpreters.get(tag):
+            done = inside.apart(folder, (), one.program, "-I", "-c", question).check()
+            version = f"{done.stdout.strip()}, stand-in image"
+            column = Column(INTERPRETERS[tag], platform.machine())
+            found[tag] = Found(column, version, Path(one.program), Path("/usr"), root)
+    return found
 
 
 def _found(entry: Mapping[str, Any], runner: Runner) -> Found | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filename
 
 from elpack.buildlock import build_requirements, read_build_lock
 from elpack.errors import BuildLockError, ElpackError, LockError, Problem
@@ -51,7 +51,10 @@ class Needs:
 
 @dataclass(slots=True)
 class Locked:
-    """Gives files from the locks. built: where wheels go that are built of sdists. compile: native code as well."""
+    """Gives files from the locks. compile: native code of sdists as well.
+
+    house: what builds of wheels may install, by interpreter and architecture, for those that the build lock is not for.
+    """
 
     project: Project
     sources: Sources
@@ -60,6 +63,7 @@ class Locked:
     glibc: tuple[int, int]
     compile: bool = False
     offline: bool = False
+    house: Mapping[tuple[str, str], tuple[RemoteFile, ...]] = field(default_factory=dict)
 
     def dists(self, python: Found) -> dict[NormalizedName, SelectedDist]:
         """Return the application's closure on an interpreter, by name. Raises `LockError`."""
@@ -124,11 +128,22 @@ class Locked:
         place = (python.column.python, python.column.arch)
         target = next((one for one in targets if (one.python, one.arch) == place), None)
         if target is None or python.column.interpreter.implementation is not Implementation.CPYTHON:
-            raise BuildLockError(Problem(f"build requirements are not locked for {python.column}", str(path)))
+            return self._house(python)
         closure = {dist.name: dist for dist in read_build_lock(text, str(path), target)}
         first = {canonicalize_name(Requirement(one).name) for one in build_requirements(text, str(path)).get(sdist, ())}
         names = {one for start in first if start in closure for one in reached(start, closure)}
         return self._files((closure[one] for one in sorted(names)), python, {})
+
+    def _house(self, python: Found) -> Needs:
+        """Return the wheels that pylock.wheels.toml has; what PyPy brings itself is a sdist there, and left out."""
+        place = (python.tag, python.column.arch)
+        if place not in self.house:
+            what = f"build requirements are not locked for {python.column}"
+            raise BuildLockError(Problem(what, f"{self.workspace.build_lock.name}, pylock.wheels.toml"))
+        wheels = [file for file in self.house[place] if file.filename.endswith(".whl")]
+        paths = fetch(wheels, self.sources, self.workspace, offline=self.offline)
+        names = {file.sha256: parse_wheel_filename(file.filename)[0] for file in wheels}
+        return Needs({name: Pinned(name, paths[sha256], sha256) for sha256, name in names.items()})
 
     def _files(self, dists: Iterable[SelectedDist], python: Found, own: Mapping[NormalizedName, Pinned]) -> Needs:
         needs = Needs()

@@ -22,6 +22,7 @@ from elpack.atomic import write_text
 from elpack.errors import ElpackError, Problem, WheelError
 from elpack.model import Sha256
 from elpack.steps.wheels.environment import Environment
+from elpack.steps.wheels.manifest import MANIFEST, entries, write_manifest
 from elpack.steps.wheels.requirements import Pinned
 from elpack.wheels.columns import fitting_tags
 from elpack.wheels.trial import Origin, Part, State, Suite, Trial, imports_of, suite_of
@@ -201,12 +202,15 @@ def materials_of(files: Sequence[Path], more: Mapping[NormalizedName, Path], onl
 
 
 def remember(trials: Sequence[Trial], folder: Path) -> None:
-    """Write the results beside the wheels; those of other packages and interpreters stay."""
+    """Write the results beside the wheels, and into their manifest; those of other packages and interpreters stay."""
     path = folder / RESULTS
     known = {_key(one): one for one in recalled(folder)}
     known |= {one.key: one.as_json() for one in trials}
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"trials": [known[key] for key in sorted(known)]}, indent=2, sort_keys=True) + "\n")
+    tests = [known[key] for key in sorted(known)]
+    write_text(path, json.dumps({"trials": tests}, indent=2, sort_keys=True) + "\n")
+    if (folder / MANIFEST).exists():
+        write_manifest(folder, entries(folder), entries(folder, "missing"), tests)
 
 
 def recalled(folder: Path) -> list[dict[str, Any]]:

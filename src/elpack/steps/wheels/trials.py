@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elpack.errors import Problem, WheelError
+from elpack.errors import BuildLockError, Problem, WheelError
 from elpack.run import run
 from elpack.steps.closure import fetch, read_sources
 from elpack.steps.lock_sandbox import LockSandbox
 from elpack.steps.project import read_project
-from elpack.steps.wheels.interpreters import found_interpreters
+from elpack.steps.wheels.image import standin_root
+from elpack.steps.wheels.interpreters import found_interpreters, standin_interpreters
 from elpack.steps.wheels.judge import found_in
+from elpack.steps.wheels.lock import locked_files
 from elpack.steps.wheels.requirements import Locked
 from elpack.steps.wheels.trial import Trials, materials_of
 from elpack.wheels.model import INTERPRETERS, Wheels
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from elpack.model import RemoteFile
     from elpack.run import Runner
     from elpack.steps.closure import Sources
+    from elpack.steps.project import Project
     from elpack.steps.wheels.interpreters import Found
     from elpack.wheels.trial import Trial
     from elpack.workspace import Workspace
@@ -38,12 +42,13 @@ _OLDEST = (2, 17)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be tried. Empty: all there is."""
+    """What is to be tried. Empty: all there is. standin: the stand-in image's interpreters where none is here."""
 
     files: tuple[Path, ...] = ()
     packages: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
     pythons: tuple[Path, ...] = ()
+    standin: bool = False
     compile: bool = False
     suites: bool = True
     offline: bool = False
@@ -61,10 +66,15 @@ def try_release(
     folder = workspace.work / "wheel-tests" / "sandbox"
     shutil.rmtree(folder, ignore_errors=True)
     sandbox = LockSandbox.here(runner, folder, os.environ)
-    pythons = _chosen(project.release, wanted, found_interpreters(runner, sandbox.uv, os.environ, wanted.pythons))
+    found = found_interpreters(runner, sandbox.uv, os.environ, wanted.pythons)
+    if missing := [tag for tag in _tags(project.release, wanted) if wanted.standin and tag not in found]:
+        root = standin_root(platform.machine(), workspace, runner, progress)
+        found |= standin_interpreters(root, sandbox, missing)
+    pythons = _chosen(project.release, wanted, found)
     sdists = _sdists(project.release, sources, workspace, wanted)
     glibc = own_glibc()
-    locked = Locked(project, sources, workspace, sandbox, glibc, wanted.compile, wanted.offline)
+    house = _house(project, sources, workspace, wanted, runner)
+    locked = Locked(project, sources, workspace, sandbox, glibc, wanted.compile, wanted.offline, house)
     materials = materials_of(files, sdists, wanted.packages)
     try:
         return Trials(locked, glibc, wanted.suites).run(materials, pythons, progress)
@@ -90,8 +100,23 @@ def _chosen(release: Release, wanted: Wanted, found: Mapping[str, Found]) -> dic
         here = ", ".join(found) or "none"
         fix = f"install it, or name its program by --python; here are: {here}"
         raise WheelError(*(Problem(f"{tag} is not on this machine", "--interpreter", fix=fix) for tag in missing))
-    tags = wanted.interpreters or tuple(one.tag for one in (release.wheels or Wheels()).interpreters)
-    return {tag: found.get(tag) for tag in tags}
+    return {tag: found.get(tag) for tag in _tags(release, wanted)}
+
+
+def _tags(release: Release, wanted: Wanted) -> tuple[str, ...]:
+    return wanted.interpreters or tuple(one.tag for one in (release.wheels or Wheels()).interpreters)
+
+
+def _house(
+    project: Project, sources: Sources, workspace: Workspace, wanted: Wanted, runner: Runner
+) -> Mapping[tuple[str, str], tuple[RemoteFile, ...]]:
+    """Return what builds of wheels may install; nothing where no lock says so: then sdists are told as not built."""
+    from elpack.steps.wheels.build import requirements_of, sdists_of
+
+    sdists = sdists_of(project, workspace, runner, offline=wanted.offline, sources=sources)
+    with suppress(BuildLockError):
+        return locked_files(project.release.wheels or Wheels(), requirements_of(sdists), workspace)
+    return {}
 
 
 def _sdists(release: Release, sources: Sources, workspace: Workspace, wanted: Wanted) -> dict[NormalizedName, Path]:
