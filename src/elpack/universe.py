@@ -21,8 +21,7 @@ from elpack.steps.base import choose_target
 from elpack.steps.closure import read_sources
 from elpack.steps.images.build import build_images
 from elpack.steps.images.foreign import need_for_build
-from elpack.steps.images.joint import join_images
-from elpack.steps.images.ready import Wanted, ready_images
+from elpack.steps.images.joint import join_built
 from elpack.steps.project import read_project
 from elpack.steps.sdists import SDISTS, members_of, put_sdists
 from elpack.steps.wheels.build import WantedWheels, build_wheels
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from elpack.lineage import Member
     from elpack.model import RemoteFile
     from elpack.session import Session
-    from elpack.steps.sign import Signer
 
 RECORD = "universe.json"
 """What finished runs were made of, beside their results."""
@@ -248,7 +246,7 @@ def _images(run: _Run) -> None:
     first = run.ready[0]
     if len(run.ready) > 1 and first.signer is not None:
         made = {}
-        carry_on(first, _index_step(first.signer, made))
+        carry_on(first, _index_step(made))
         run.finish(f"{first.target.name}/{ALL}", made, dict.fromkeys(made, application))
 
 
@@ -261,11 +259,9 @@ def _image_step(made: dict[str, tuple[int, int]]) -> Step:
     return Step("images", "Make images", action, root=True, need=need)
 
 
-def _index_step(signer: Signer, made: dict[str, tuple[int, int]]) -> Step:
+def _index_step(made: dict[str, tuple[int, int]]) -> Step:
     def action(session: Session, say: Callable[[str], None]) -> None:
-        dist, release = session.workspace.dist, session.project.release
-        images = ready_images(dist, release, Wanted(session.target.name), snapshot=True)
-        made.update({f"{one.tag} of all": (int(not one.cached), 1) for one in join_images(dist, images, signer, say)})
+        made.update({f"{one.tag} of all": (int(not one.cached), 1) for one in join_built(session, say)})
 
     return Step("index", "Put images together", action)
 

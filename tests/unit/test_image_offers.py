@@ -69,6 +69,8 @@ def test_targets_and_flavours_can_be_left_out(tmp_path: Path) -> None:
         offers(tmp_path, RELEASE, Wanted("el8"))
     with pytest.raises(ImageError, match="elpack image build makes them"):
         offers(tmp_path / "nothing", RELEASE, Wanted())
+    with pytest.raises(ImageError, match="no images for el9 and riscv64"):
+        offers(tmp_path, RELEASE, Wanted("el9", arches=["riscv64"]))
 
 
 def test_what_was_changed_is_not_pushed(tmp_path: Path) -> None:

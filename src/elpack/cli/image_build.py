@@ -113,17 +113,10 @@ def build(
 def _joined(session: Session) -> tuple[Joined, ...]:
     """Put the images of all architectures together, as `image index` does."""
     from elpack.pipeline import Step, carry_on
-    from elpack.steps.images.joint import join_images
-    from elpack.steps.images.ready import Wanted, ready_images
+    from elpack.steps.images.joint import join_built
 
     made: list[Joined] = []
-
-    def action(session: Session, say: Callable[[str], None]) -> None:
-        if session.signer is not None:
-            dist, wanted = session.workspace.dist, Wanted(session.target.name)
-            images = ready_images(dist, session.project.release, wanted, snapshot=True)
-            made.extend(join_images(dist, images, session.signer, say))
-
+    action = lambda session, say: made.extend(join_built(session, say))  # noqa: E731
     carry_on(session, Step("index", "Put images together", action))
     return tuple(made)
 

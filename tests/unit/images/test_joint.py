@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,15 @@ from tests.image_results import FINGERPRINT, RELEASE, results
 
 from elpack.errors import ImageError, PublishError, VerifyError
 from elpack.listed import ALL
-from elpack.manifest import deviations, misplaced, named, read_manifest, write_index
+from elpack.manifest import deviations, misplaced, named, read_manifest, write_index, write_json
 from elpack.steps.images.archive import Archive, index_of
-from elpack.steps.images.joint import drop_stale, join_images, pushed_digest, stale, write_joint
+from elpack.steps.images.joint import drop_stale, join_built, join_images, pushed_digest, stale, write_joint
 from elpack.steps.images.ready import Wanted, ready_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from elpack.listed import Manifest
     from elpack.steps.images.joint import Joined
 
 STEM = "crossbar-26.10.1-1.el9-uv"
@@ -56,6 +58,10 @@ def join(dist: Path, hand: Hand | None = None) -> tuple[Joined, ...]:
     return join_images(dist, images, hand or Hand())  # type: ignore[arg-type]
 
 
+def read(dist: Path) -> Manifest:
+    return read_manifest(dist / "el9" / ALL, VerifyError)
+
+
 def single(dist: Path, arch: str) -> Archive:
     return Archive(dist / f"el9/{arch}/images/{STEM}.oci.tar")
 
@@ -85,7 +91,7 @@ def test_its_index_is_that_of_a_push_in_whatever_order_the_architectures_come(di
 
 def test_its_results_are_results_as_others_are(dist: Path) -> None:
     join(dist)
-    listed = read_manifest(dist / "el9" / ALL, VerifyError)
+    listed = read(dist)
     assert {file.kind for file in listed.files} == {"image"}
     assert not list(misplaced(dist / "el9" / ALL, listed, "manifest.json"))
     assert not list(deviations(dist / "el9" / ALL, listed))
@@ -137,6 +143,32 @@ def test_one_architecture_is_no_whole(tmp_path: Path) -> None:
     images = ready_images(tmp_path, RELEASE, Wanted(arches=["x86_64"]))
     with pytest.raises(ImageError, match="no image is of more than one architecture"):
         join_images(tmp_path, images, Hand())  # type: ignore[arg-type]
+
+
+def test_a_flavour_of_one_architecture_alone_keeps_no_build_from_its_end(dist: Path) -> None:
+    folder = dist / "el9/aarch64"
+    listed = read_manifest(folder, ImageError)
+    kept = tuple(file for file in listed.files if "-rpm." not in file.path)
+    write_json(folder / "manifest.json", replace(listed, files=kept).as_json())
+    with pytest.raises(ImageError, match="there is an image for x86_64, and none for aarch64"):
+        join(dist)
+    session = SimpleNamespace(
+        signer=Hand(),
+        workspace=SimpleNamespace(dist=dist),
+        target=SimpleNamespace(name="el9"),
+        project=SimpleNamespace(release=RELEASE),
+    )
+    assert [one.tag for one in join_built(session)] == ["26.10.1-1.el9-uv"]  # type: ignore[arg-type]
+    session.signer = None
+    assert join_built(session) == ()  # type: ignore[arg-type]
+
+
+def test_what_is_no_file_is_not_waited_for(dist: Path) -> None:
+    (_, uv) = join(dist)
+    uv.archive.unlink()
+    os.mkfifo(uv.archive)
+    assert not list(stale(dist / "el9" / ALL))
+    assert any(one.path.endswith("-uv.oci.tar") for one in deviations(dist / "el9" / ALL, read(dist)))
 
 
 def test_a_damaged_layer_gets_into_no_archive(dist: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from elpack.pieces import as_file
 from elpack.steps.alone import remove
 from elpack.steps.exchange import exchanged, link_or_copy
 from elpack.steps.images.archive import Archive, index_of
+from elpack.steps.images.ready import Wanted, ready_images
 from elpack.steps.images.subjects import SUFFIX
 
 if TYPE_CHECKING:
@@ -83,6 +84,18 @@ def join_images(
     return tuple(_told(made[one.target][0], one, cached=made[one.target][1]) for one in several)
 
 
+def join_built(session: Session, say: Callable[[str], None] = lambda _: None) -> tuple[Joined, ...]:
+    """Put together what images of the session's target all architectures have; see `join_images`. None without a key.
+
+    A flavour that an earlier run made for one architecture alone is left out.
+    """
+    if session.signer is None:
+        return ()
+    dist, wanted = session.workspace.dist, Wanted(session.target.name, whole=True)
+    images = ready_images(dist, session.project.release, wanted, snapshot=True)
+    return join_images(dist, images, session.signer, say)
+
+
 def stale(folder: Path) -> Iterator[Problem]:
     """Yield in what images of all architectures are not those that lie beside them, as far as any do.
 
@@ -92,7 +105,8 @@ def stale(folder: Path) -> Iterator[Problem]:
     beside = {
         path: read_manifest(path, ImageError) for path in finished(folder.parent.parent) if _is_beside(folder, path)
     }
-    archives = {path.name: Archive(path) for path in sorted((folder / IMAGES).glob(f"*{SUFFIX}"))}
+    paths = sorted(path for path in (folder / IMAGES).glob(f"*{SUFFIX}") if path.is_file())
+    archives = {path.name: Archive(path) for path in paths}
     for path, listed in beside.items():
         where = f"{ALL}: {path.name}"
         if (listed.fingerprint, listed.version) != (own.fingerprint, own.version):

@@ -44,11 +44,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which images are asked for; what is empty leaves none out."""
+    """Which images are asked for; what is empty leaves none out.
+
+    whole: only those that every architecture of the release has; else one that some lack is a problem.
+    """
 
     target: str = ""
     flavours: Collection[Flavour] = ()
     arches: Collection[str] = ()
+    whole: bool = False
 
     def has(self, listed: Manifest) -> bool:
         """Tell whether images of these results may be among them."""
@@ -86,11 +90,16 @@ def ready_images(dist: Path, release: Release, wanted: Wanted, *, snapshot: bool
                 problems.append(Problem(what, f"{folder}: {stem}", fix="remove the one that is not to go out"))
             one.folders[listed.arch] = folder, listed
     problems += [Problem(f"{tag!r} cannot be a tag", str(dist)) for tag in found if not _TAG.fullmatch(tag)]
-    problems += [problem for one in found.values() for problem in _incomplete(one, release, wanted.arches)]
+    lacking = {tag: list(_incomplete(one, release, wanted.arches)) for tag, one in found.items()}
+    if wanted.whole:
+        found = {tag: one for tag, one in found.items() if not lacking[tag]}
+    else:
+        problems += [problem for more in lacking.values() for problem in more]
     if problems:
         raise ImageError(*problems)
     if not found:
-        what = f"there are no images{f' for {wanted.target}' if wanted.target else ''}"
+        asked = " and ".join(filter(None, (wanted.target, *wanted.arches)))
+        what = f"there are no images{f' for {asked}' if asked else ''}"
         raise ImageError(Problem(what, str(dist), fix="elpack image build makes them"))
     return tuple(one for _, one in sorted(found.items()))
 
