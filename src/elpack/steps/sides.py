@@ -15,7 +15,7 @@ from elpack.builders.ways import choose_way
 from elpack.builders.worker import WorkerBuilder
 from elpack.cross.judge import imports_left
 from elpack.cross.toolchain import toolchain
-from elpack.errors import ForeignArchError
+from elpack.errors import ForeignArchError, Problem
 from elpack.model import Way
 from elpack.plan.joint import Making, Planned, join, makings_of
 from elpack.steps.build import Build, Side
@@ -56,13 +56,19 @@ class Sided:
 def way_of(session: Session) -> ChosenWay:
     """Return how code of the session's target is compiled here. Raises `ForeignArchError` when it cannot be."""
     arch, builds = session.target.arch, session.project.release.builds
-    return choose_way(
+    chosen = choose_way(
         session.options.way or builds.way,
         arch,
         machine=MACHINE,
         workers=builds.workers,
         emulation=emulation(arch),
     )
+    if session.home is None and arch != MACHINE and chosen.way is not Way.EMULATED:
+        what = f"code for {arch} is compiled by the way {chosen.way} only beside a root of this {MACHINE} machine"
+        fix = f'add "{MACHINE}" there, or --way emulated'
+        where = f"[targets.{session.target.name}] arches"
+        raise ForeignArchError(Problem(what, where, "the release is not made for this machine's architecture", fix))
+    return chosen
 
 
 def makings(session: Session) -> dict[NodeId, Making]:
@@ -118,9 +124,12 @@ def _caveat(session: Session, way: Way) -> str:
 
 
 def predict(session: Session) -> frozenset[NodeId]:
-    """Return which packages of a session's plan were built before, as far as that can be known without building."""
+    """Return which packages of a session's plan were built before, as far as that can be known without making anything.
+
+    What is cross-compiled cannot be known: its keys need the compiler.
+    """
     arch = session.target.arch
-    sided = build_of(sides_for(session))
+    sided = build_of(sides_for(session), looking=True)
     found = sided.build.predict()
     return frozenset(node for node, name in sided.names[arch].items() if name in found)
 
@@ -130,21 +139,24 @@ def sides_for(session: Session) -> list[Session]:
     return [session.home, session] if session.home else [session]
 
 
-def build_of(sessions: Sequence[Session], wanted: Mapping[str, Collection[NodeId]] | None = None) -> Sided:
+def build_of(
+    sessions: Sequence[Session], wanted: Mapping[str, Collection[NodeId]] | None = None, *, looking: bool = False
+) -> Sided:
     """Return the build of all that the sessions' plans hold, in which nothing is made twice.
 
     The first session is of this machine's own architecture, unless there is only one. wanted: by architecture, the
     nodes that are needed, with all that must be built before them; else all. What the first session has beyond what
-    others share with it is built only where its architecture is wanted.
+    others share with it is built only where its architecture is wanted. looking: it is for `Build.predict` alone, so
+    nothing is made for it, and it is no error that nothing here compiles for an architecture.
     """
     first = sessions[0]
     crossed = {one.target.arch for one in sessions[1:] if _is_crossed(one)}
     joint = join(_planned(first), [_planned(other) for other in sessions[1:]], crossed)
-    if first.target.arch != MACHINE:
+    if first.target.arch != MACHINE and not looking:
         way_of(first)  # or say that nothing here builds for it
     sides = dict.fromkeys(joint.nodes[0].values(), _own_side(first, rank=0))
     for rank, (other, names, how) in enumerate(zip(sessions[1:], joint.nodes[1:], joint.makings, strict=True), 1):
-        by_making = _other_sides(other, first, rank, set(how.values()))
+        by_making = _other_sides(other, first, rank, set(how.values()), looking=looking)
         sides |= {names[node]: by_making[one] for node, one in how.items() if one is not Making.SHARED}
     if wanted is not None:
         named = dict(zip([one.target.arch for one in sessions], joint.nodes, strict=True))
@@ -184,12 +196,20 @@ def _own_side(session: Session, rank: int) -> Side:
     return _side(session, rank, _builder(session), session.base.digest)
 
 
-def _other_sides(session: Session, home: Session, rank: int, needed: Collection[Making]) -> dict[Making, Side]:
+def _other_sides(
+    session: Session, home: Session, rank: int, needed: Collection[Making], *, looking: bool
+) -> dict[Making, Side]:
     """Return the sides of another architecture's packages: repackaging needs nothing but a root of this machine's."""
     sides = {Making.REPACKAGED: _side(session, rank, _builder(home), home.base.digest)}
     if Making.COMPILED in needed:
-        sides[Making.COMPILED] = _compiled_side(session, home, rank)
+        sides[Making.COMPILED] = (_seen_side if looking else _compiled_side)(session, home, rank)
     return sides
+
+
+def _seen_side(session: Session, home: Session, rank: int) -> Side:
+    """Return the side that `_compiled_side` gives as far as keys can be known of it; nobody builds on it."""
+    base = "" if _is_crossed(session) else session.base.digest
+    return _side(session, rank, _builder(home), base)
 
 
 def _compiled_side(session: Session, home: Session, rank: int) -> Side:
