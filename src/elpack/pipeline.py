@@ -274,6 +274,9 @@ PIPELINE: tuple[Step, ...] = (
 
 EVERY_ARCH = "all"
 
+_WIDE = 43
+"""Columns of a step's title with an architecture."""
+
 _READING = ("read", "fetch", "plan")
 
 
@@ -376,7 +379,8 @@ def _take(steps: Sequence[Step], session: Session, arch: str = "") -> None:
     """Take steps one after the other; with an architecture, their lines say it."""
     for step in steps:
         start = time.monotonic()
-        with session.screen.phase(f"{step.title} ({arch})" if arch else step.title) as say:
+        title = f"{step.title} ({arch})".ljust(_WIDE) if arch else step.title
+        with session.screen.phase(title) as say:
             step.action(session, say)
         session.seconds[step.name] = time.monotonic() - start
         if step is PIPELINE[0]:
