@@ -27,6 +27,7 @@ from elpack import cli, errors
 from elpack.cli.guard import guarded
 from elpack.errors import ElpackError, Problem
 from elpack.pipeline import PIPELINE, carry_out, carry_out_each, need_tools
+from elpack.model import Way
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.report.console import console_on
@@ -357,6 +358,17 @@ def test_check_tells_each_target_in_each_layout_and_ends_with_one_line(
     (tmp_path / "elpack.toml").write_text(RELEASE + "[system]\n")
     assert invoke("check", "--target", "el9", "--arch", "aarch64").exit_code == 0
     assert seen == [("el9", "aarch64", layout, "plan") for layout in ("stack", "bundle", "system")]
+
+
+def test_who_tries_what_was_cross_compiled_says_so(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Packages of another way would be built first."""
+    seen: list[object] = []
+    monkeypatch.setattr("elpack.pipeline.carry_out", lambda session, _last: seen.append(session.options.way))
+    (tmp_path / "elpack.toml").write_text(RELEASE)
+    assert invoke("smoke", "--arch", "aarch64", "--way", "cross", "--quiet").exit_code == 0
+    assert seen == [Way.CROSS]
 
 
 def test_check_tells_what_is_wrong_anywhere_and_each_thing_once(

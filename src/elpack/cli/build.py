@@ -103,6 +103,7 @@ def smoke(
     file: ReleaseFile = Path("elpack.toml"),
     target: TargetName = "",
     arch: Arch = "",
+    way: WayName = None,
     layout: LayoutName = "",
     work: WorkFolder = None,
     dist: DistFolder = None,
@@ -111,7 +112,9 @@ def smoke(
     """Install what is built into a clean root and smoke-test it; builds only what is missing."""
     from elpack.pipeline import carry_out
 
-    session = session_of(file, target=target, arch=arch, layout=layout, again=True, work=work, dist=dist, quiet=quiet)
+    session = session_of(
+        file, target=target, arch=arch, way=way, layout=layout, again=True, work=work, dist=dist, quiet=quiet
+    )
     carry_out(session, "install")
     if not quiet:
         _smoke_table(session)

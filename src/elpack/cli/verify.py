@@ -21,6 +21,7 @@ from elpack.cli.options import (
     Quiet,
     ReleaseFile,
     TargetName,
+    WayName,
     WorkFolder,
     session_of,
 )
@@ -43,6 +44,7 @@ def verify(
     file: ReleaseFile = Path("elpack.toml"),
     target: TargetName = "",
     arch: Arch = "",
+    way: WayName = None,
     layout: LayoutName = "",
     builder: BuilderName = "auto",
     distribution: Distribution = "",
@@ -62,6 +64,7 @@ def verify(
         file,
         target=target,
         arch=arch,
+        way=way,
         layout=layout,
         builder=builder,
         distribution=distribution,
@@ -161,6 +164,7 @@ def _way(session: Session, own: Workspace, found: Places) -> tuple[Otherwise, tu
     )
     words = ["--file", str(own.file), "--target", target.name, "--arch", target.arch, "--layout", session.layout]
     words += ["--builder", name, "--unsigned"]
+    words += ["--way", options.way] if options.way else []
     words += ["--distribution", options.distribution] if options.distribution else []
     # all that is fetched has been fetched; a real EL's own repositories are asked again
     words += ["--offline"] if target.standin or options.offline else []
