@@ -26,8 +26,8 @@ from typer.testing import CliRunner, Result
 from elpack import cli, errors
 from elpack.cli.guard import guarded
 from elpack.errors import ElpackError, Problem
-from elpack.pipeline import PIPELINE, carry_out, carry_out_each, need_tools
 from elpack.model import Way
+from elpack.pipeline import PIPELINE, carry_out, carry_out_each, need_tools
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.report.console import console_on
