@@ -187,6 +187,12 @@ def test_only_fetch_opens_connections() -> None:
             assert _named(module, CONNECTING) == set(), module.name
 
 
+def test_a_run_opens_its_store_once() -> None:
+    """A second one waits for the first in vain, which the builds of other architectures hold while results are made."""
+    openers = {module.name for module in checked() if "elpack.store.Store" in module.at_run_time}
+    assert openers == {"elpack.session", "elpack.steps.airgap.make"}
+
+
 def test_only_the_command_line_ends_the_process() -> None:
     for module in checked():
         if module.part != "cli":

@@ -26,7 +26,6 @@ from elpack.steps.images.subjects import SUFFIX
 from elpack.steps.images.uv_inputs import made_here
 from elpack.steps.images.wheels import is_direct
 from elpack.steps.sign import RememberingSigner
-from elpack.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,7 +85,7 @@ def build_images(
     orders = _orders(session, flavours, mode or images_of(session).mode, repository, say)
     made = _all_made(orders, say)
     files = {path.name: path for one in made for path in one.files}
-    with Store(session.workspace.store) as store:
+    with session.store as store:
         seal = None
         if session.signer:
             seal = RememberingSigner(session.signer, store, session.workspace.work / "signing")
