@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from elpack.builders.emulation import MACHINE
 from elpack.cli.guard import guarded
 from elpack.cli.options import DistFolder, Json, Offline, Quiet, ReleaseFile, WorkFolder, workspace_of
 from elpack.report.console import print_json, show
@@ -36,6 +37,7 @@ def try_wheels(
     package: Packages = None,
     interpreter: Interpreters = None,
     python: Pythons = None,
+    arch: Annotated[str, typer.Option(help="Architecture; another one than this machine's needs --standin.")] = MACHINE,
     standin: Annotated[
         bool, typer.Option("--standin", help="Interpreters that are not here: those of the stand-in manylinux image.")
     ] = False,
@@ -59,6 +61,7 @@ def try_wheels(
         interpreters=tuple(interpreter or ()),
         pythons=tuple(python or ()),
         standin=standin,
+        arch=arch,
         compile=compile_it,
         suites=suites,
         offline=offline,

@@ -7,6 +7,7 @@ write to, what it left is read without following links, and backends have no net
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 _PASSED = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/lib32", "/usr")
 _NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/pki", "/etc/ca-certificates")
+_LOADERS = {
+    "x86_64": ("/lib64/ld-linux-x86-64.so.2", ("/lib/x86_64-linux-gnu", "/lib64")),
+    "aarch64": ("/lib/ld-linux-aarch64.so.1", ("/lib/aarch64-linux-gnu", "/lib64")),
+}
 _BUILD_BYTES = 1 << 30
 _MOST_BYTES = 1 << 24
 _LIMITS = Limits(disk=4 << 30, log=_MOST_BYTES, time=900)
@@ -46,7 +51,7 @@ _MOST_ANSWERS = 200
 class LockSandbox:
     """Runs commands in bubblewrap. `work` holds the folders made for them, `environ` is our own environment.
 
-    root: a folder whose programs take the place of the host's.
+    root: a folder whose programs take the place of the host's; emulated: they are another architecture's.
     """
 
     runner: Runner
@@ -54,6 +59,7 @@ class LockSandbox:
     uv: Path
     environ: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
+    emulated: bool = False
 
     @classmethod
     def here(cls, runner: Runner, work: Path, environ: Mapping[str, str]) -> LockSandbox:
@@ -82,8 +88,14 @@ class LockSandbox:
 
     def uv_apart(self, folder: Path, binds: tuple[str, ...], *arguments: str) -> Completed:
         """Run uv without network; it sees what `binds`, options of bubblewrap, let it see."""
-        own = ("--ro-bind", str(self.uv), "/elpack/uv")
-        return self._run(folder, ("/elpack/uv", *arguments), (*own, *binds), network=False)
+        own: tuple[str, ...] = ("--ro-bind", str(self.uv), "/elpack/uv")
+        start: tuple[str, ...] = ("/elpack/uv",)
+        if self.emulated:  # uv itself is this machine's, and so are its loader and C library
+            loader, libraries = _LOADERS[platform.machine()]
+            found = next(path for path in libraries if Path(path).exists())
+            own = (*own, "--ro-bind", loader, "/elpack/ld.so", "--ro-bind", found, "/elpack/lib")
+            start = ("/elpack/ld.so", "--library-path", "/elpack/lib", *start)
+        return self._run(folder, (*start, *arguments), (*own, *binds), network=False)
 
     def apart(self, folder: Path, binds: tuple[str, ...], *argv: str) -> Completed:
         """Run a program without network in a folder, which it sees as /task; `binds` as in `uv_apart`."""

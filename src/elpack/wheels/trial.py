@@ -47,8 +47,8 @@ class Part:
 class Trial:
     """One package, from a wheel or an sdist, on one interpreter.
 
-    python: its whole version; lacking: requirements that were not there for it, and why. Without parts it was not
-    tried, and `reason` says why.
+    python: its whole version; arch: that of its machine; lacking: requirements that were not there for it, and why.
+    Without parts it was not tried, and `reason` says why.
     """
 
     package: str
@@ -60,6 +60,7 @@ class Trial:
     parts: tuple[Part, ...] = ()
     lacking: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    arch: str = ""
 
     @property
     def state(self) -> State:
@@ -76,7 +77,7 @@ class Trial:
     @property
     def key(self) -> str:
         """Tell it from every other one; a later trial of the same takes its place."""
-        return f"{self.package} {self.origin} {self.interpreter} {self.file}"
+        return f"{self.package} {self.origin} {self.interpreter} {self.arch} {self.file}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -84,6 +85,7 @@ class Trial:
             "package": self.package,
             "origin": self.origin.value,
             "interpreter": self.interpreter,
+            "arch": self.arch,
             "python": self.python,
             "file": self.file,
             "sha256": self.sha256,

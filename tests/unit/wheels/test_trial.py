@@ -34,7 +34,7 @@ PASSED = Part("install", State.PASSED)
 
 
 def trial(*parts: Part, **more: object) -> Trial:
-    one = Trial("demo", Origin.WHEEL, "cp311", "3.11.7", "demo-1.0-py3-none-any.whl", "0" * 64, parts)
+    one = Trial("demo", Origin.WHEEL, "cp311", "3.11.7", "demo-1.0-py3-none-any.whl", "0" * 64, parts, arch="x86_64")
     return replace(one, **more)  # type: ignore[arg-type]
 
 
@@ -105,6 +105,7 @@ def test_the_manifest_tells_what_was_tried_of_these_very_bytes(tmp_path: Path) -
     assert told["tests"] == [
         {
             "interpreter": "cp311",
+            "arch": "x86_64",
             "python": "3.11.7",
             "state": "passed",
             "parts": {"install": "passed", "suite": {"passed": 3}},

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from elpack import strict
+from elpack.builders.emulation import MACHINE
 from elpack.errors import BuildLockError, Problem, WheelError
 from elpack.steps.lock_sandbox import read_left
 from elpack.wheels.standin import GLIBC
@@ -45,7 +46,8 @@ class Environment:
     @classmethod
     def fresh(cls, sandbox: LockSandbox, python: Found) -> Environment:
         """Return a new, empty one. Raises `WheelError` when the interpreter does not give one."""
-        one = cls(replace(sandbox, root=python.root), python, sandbox.folder())
+        inside = replace(sandbox, root=python.root, emulated=python.column.arch != MACHINE)
+        one = cls(inside, python, sandbox.folder())
         done = one._uv((), "venv", "--no-project", "--python", str(python.path), "/task/venv")
         if done.returncode != 0:
             raise WheelError(Problem(f"no environment can be made\n{done.tail(6)}", str(python.path)))

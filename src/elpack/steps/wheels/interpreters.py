@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elpack import strict
+from elpack.builders.emulation import MACHINE
 from elpack.errors import CommandError, Problem
 from elpack.run import CLEAN_ENV, Command
 from elpack.wheels.columns import Column
@@ -68,7 +69,9 @@ def found_interpreters(
     return dict(sorted(found.items()))
 
 
-def standin_interpreters(root: Path, sandbox: LockSandbox, tags: Iterable[str]) -> dict[str, Found]:
+def standin_interpreters(
+    root: Path, sandbox: LockSandbox, tags: Iterable[str], arch: str = MACHINE
+) -> dict[str, Found]:
     """Return those of some tags that an unpacked stand-in image holds, by tag; each is asked which it is."""
     inside, folder = replace(sandbox, root=root), sandbox.folder()
     question = "import platform; print(platform.python_version())"
@@ -76,8 +79,8 @@ def standin_interpreters(root: Path, sandbox: LockSandbox, tags: Iterable[str]) 
     for tag in tags:
         if one := standin_image().interpreters.get(tag):
             done = inside.apart(folder, (), one.program, "-I", "-c", question).check()
-            version = f"{done.stdout.strip()}, stand-in image"
-            column = Column(INTERPRETERS[tag], platform.machine())
+            version = f"{done.stdout.strip()}, stand-in image{'' if arch == MACHINE else ', emulated'}"
+            column = Column(INTERPRETERS[tag], arch)
             found[tag] = Found(column, version, Path(one.program), Path("/usr"), root)
     return found
 

@@ -56,6 +56,7 @@ def _with_tests(entry: Mapping[str, Any], tests: Sequence[Any]) -> dict[str, Any
     found = [
         {
             "interpreter": one["interpreter"],
+            "arch": one.get("arch", ""),
             "python": one["python"],
             "state": one["state"],
             "parts": {part["name"]: part["counts"] or part["state"] for part in one["parts"]},

@@ -97,7 +97,7 @@ class Locked:
 
         Raises `ElpackError`: no build lock for that interpreter, a requirement without wheel, a failing backend.
         """
-        folder = self.workspace.work / "wheel-tests" / "built" / f"{sha256[:32]}-{python.tag}"
+        folder = self.workspace.work / "wheel-tests" / "built" / f"{sha256[:32]}-{python.column.key}"
         if found := sorted(folder.glob("*.whl")):
             return found[0]
         return self._build(sdist, python, folder)

@@ -104,7 +104,8 @@ class Trials:
         except ElpackError as error:
             first = error.problems[0]
             reason = f"what it needs cannot be had: {first.where}: {first.what}"
-        return Trial(material.package, origin, tag, python.version, name, "", reason=reason)
+        arch = python.column.arch
+        return Trial(material.package, origin, tag, python.version, name, "", reason=reason, arch=arch)
 
     def _on_demand(self, file: Path) -> str:
         """Return why an sdist is not built now, "" when it is, and for wheels."""
@@ -148,6 +149,7 @@ class Trials:
             _digest(file),
             tuple(parts),
             needs.lacking,
+            arch=python.column.arch,
         )
 
     def _suite(self, environment: Environment, material: Material, wheel: WheelFacts, python: Found) -> Part:
@@ -237,7 +239,7 @@ def refuse_failed(trials: Sequence[Trial]) -> None:
 
 
 def _key(entry: Mapping[str, Any]) -> str:
-    return " ".join(str(entry.get(name, "")) for name in ("package", "origin", "interpreter", "file"))
+    return " ".join(str(entry.get(name, "")) for name in ("package", "origin", "interpreter", "arch", "file"))
 
 
 def _requirements(unmet: str, lacking: Mapping[str, str]) -> Part:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elpack.builders.emulation import MACHINE, emulation
 from elpack.errors import BuildLockError, Problem, WheelError
 from elpack.run import run
 from elpack.steps.closure import fetch, read_sources
@@ -42,13 +43,17 @@ _OLDEST = (2, 17)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be tried. Empty: all there is. standin: the stand-in image's interpreters where none is here."""
+    """What is to be tried. Empty: all there is. standin: the stand-in image's interpreters where none is here.
+
+    arch: another one than this machine's, whose stand-in image is emulated.
+    """
 
     files: tuple[Path, ...] = ()
     packages: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
     pythons: tuple[Path, ...] = ()
     standin: bool = False
+    arch: str = MACHINE
     compile: bool = False
     suites: bool = True
     offline: bool = False
@@ -66,10 +71,13 @@ def try_release(
     folder = workspace.work / "wheel-tests" / "sandbox"
     shutil.rmtree(folder, ignore_errors=True)
     sandbox = LockSandbox.here(runner, folder, os.environ)
-    found = found_interpreters(runner, sandbox.uv, os.environ, wanted.pythons)
+    if wanted.arch == MACHINE:
+        found = found_interpreters(runner, sandbox.uv, os.environ, wanted.pythons)
+    else:
+        found = _need_emulation(wanted)
     if missing := [tag for tag in _tags(project.release, wanted) if wanted.standin and tag not in found]:
-        root = standin_root(platform.machine(), workspace, runner, progress)
-        found |= standin_interpreters(root, sandbox, missing)
+        root = standin_root(wanted.arch, workspace, runner, progress)
+        found |= standin_interpreters(root, sandbox, missing, wanted.arch)
     pythons = _chosen(project.release, wanted, found)
     sdists = _sdists(project.release, sources, workspace, wanted)
     glibc = own_glibc()
@@ -80,6 +88,17 @@ def try_release(
         return Trials(locked, glibc, wanted.suites).run(materials, pythons, progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _need_emulation(wanted: Wanted) -> dict[str, Found]:
+    """Raise `WheelError` where another architecture's interpreters cannot run; return that none was found yet."""
+    state = emulation(wanted.arch)
+    if state.obstacle:
+        raise WheelError(Problem(state.obstacle, "--arch", fix=state.fix))
+    if not wanted.standin:
+        fix = "take the stand-in image's, which are emulated: --standin"
+        raise WheelError(Problem(f"this machine has no interpreters for {wanted.arch}", "--arch", fix=fix))
+    return {}
 
 
 def own_glibc() -> tuple[int, int]:
