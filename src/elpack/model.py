@@ -178,6 +178,31 @@ class TargetRepository:
     gpgkey: str
 
 
+def marker_environment(python: str, arch: str, pypy: str = "") -> dict[str, str]:
+    """Return the PEP 508 environment of an interpreter on Linux. The patch level is that of the series' end.
+
+    python: its version, such as 3.11; pypy: PyPy's own version, such as 7.3, empty for CPython.
+    """
+    return {
+        "implementation_name": "pypy" if pypy else "cpython",
+        "implementation_version": f"{pypy or python}.99",
+        "os_name": "posix",
+        "platform_machine": arch,
+        "platform_python_implementation": "PyPy" if pypy else "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": f"{python}.99",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
+
+
+def pypy_abi(python: str, pypy: str) -> str:
+    """Return the ABI that wheels for a PyPy name, such as pypy311_pp73; for arguments see `marker_environment`."""
+    return f"pypy{python.replace('.', '')}_pp{pypy.replace('.', '')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """EL version, Python version and architecture, with the facts of that EL version (targets/*.toml)."""
@@ -225,20 +250,8 @@ class Target:
         return f"PyPy {self.pypy} (Python {self.python})" if self.pypy else f"CPython {self.python}"
 
     def marker_environment(self) -> dict[str, str]:
-        """Return the PEP 508 environment of this target's Python. The patch level is that of the series' end."""
-        return {
-            "implementation_name": "pypy" if self.pypy else "cpython",
-            "implementation_version": f"{self.pypy or self.python}.99",
-            "os_name": "posix",
-            "platform_machine": self.arch,
-            "platform_python_implementation": "PyPy" if self.pypy else "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": f"{self.python}.99",
-            "python_version": self.python,
-            "sys_platform": "linux",
-        }
+        """Return the PEP 508 environment of this target's Python."""
+        return marker_environment(self.python, self.arch, self.pypy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from packaging.tags import compatible_tags, cpython_tags, generic_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from elpack.model import Policy
+from elpack.model import Policy, pypy_abi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.tags import Tag
 
@@ -38,19 +38,18 @@ class Choice:
 
 def target_tags(target: Target) -> Ranks:
     """Return the wheel tags (PEP 425, 600) that run on the target, each with its rank; 0 is the best."""
-    platforms = manylinux_platforms(target.arch, target.glibc)
-    version = tuple(int(part) for part in target.python.split("."))
-    if target.pypy:
-        own = f"pp{target.python_nodot}"
-        tags = [*generic_tags(own, [_pypy_abi(target)], platforms), *compatible_tags(version, own, platforms)]
-    else:
-        own = f"cp{target.python_nodot}"
-        tags = [*cpython_tags(version, [own], platforms), *compatible_tags(version, own, platforms)]
-    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+    return ranked_tags(target.python, target.pypy, manylinux_platforms(target.arch, target.glibc))
 
 
-def _pypy_abi(target: Target) -> str:
-    return f"pypy{target.python_nodot}_pp{target.pypy.replace('.', '')}"
+def ranked_tags(python: str, pypy: str, platforms: Sequence[str]) -> Ranks:
+    """Return the wheel tags that an interpreter loads on platforms, the best of these first; see `target_tags`.
+
+    pypy: PyPy's own version, such as 7.3; empty for CPython.
+    """
+    version, name = tuple(int(part) for part in python.split(".")), f"{'pp' if pypy else 'cp'}{python.replace('.', '')}"
+    own = generic_tags(name, [pypy_abi(python, pypy)], platforms) if pypy else cpython_tags(version, [name], platforms)
+    shared = compatible_tags(version, name, platforms)
+    return {tag: rank for rank, tag in reversed(list(enumerate((*own, *shared))))}
 
 
 def manylinux_platforms(arch: str, glibc: tuple[int, int]) -> list[str]:
@@ -135,7 +134,11 @@ def _glibcs(wheel: RemoteFile, target: Target) -> Iterator[tuple[int, int]]:
 def _speaks_python(tag: Tag, target: Target) -> bool:
     if target.pypy:
         own = f"pp{target.python_nodot}"
-        return (tag.interpreter, tag.abi) in {(own, _pypy_abi(target)), (own, "none"), ("py3", "none")}
+        return (tag.interpreter, tag.abi) in {
+            (own, pypy_abi(target.python, target.pypy)),
+            (own, "none"),
+            ("py3", "none"),
+        }
     own = f"cp{target.python_nodot}"
     if tag.abi == "abi3":
         minor = tag.interpreter.removeprefix("cp3")

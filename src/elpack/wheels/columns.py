@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from packaging.tags import compatible_tags, cpython_tags, generic_tags
-
-from elpack.plan.policy import manylinux_platforms
+from elpack.plan.policy import manylinux_platforms, ranked_tags
 from elpack.wheels.model import INTERPRETERS, OLDER, Implementation, Interpreter
 
 if TYPE_CHECKING:
@@ -38,8 +36,8 @@ class Column:
     @property
     def name(self) -> str:
         """Return the interpreter's tag; of a PyPy that is not the one of its tag also which: pp311_pp73."""
-        tag = self.interpreter.tag
-        return f"{tag}_{self.interpreter.abi.rpartition('_')[2]}" if self.interpreter in OLDER else tag
+        tag, release = self.interpreter.tag, self.interpreter.release
+        return f"{tag}_pp{release.replace('.', '')}" if self.interpreter in OLDER else tag
 
     @property
     def key(self) -> str:
@@ -92,15 +90,8 @@ def newer_tags(column: Column, glibc: tuple[int, int]) -> Ranks:
     return {tag: rank for tag, rank in _ranked(column, list(newer)).items() if tag not in known}
 
 
-def _ranked(column: Column, platforms: list[str]) -> Ranks:
-    version, interpreter = _numbers(column.python), column.interpreter.tag
-    if column.interpreter.implementation is Implementation.PYPY:
-        own: Iterable[Tag] = generic_tags(interpreter, [column.interpreter.abi], platforms)
-        shared = compatible_tags(version, "pp3", platforms)
-    else:
-        own = cpython_tags(version, [interpreter], platforms)
-        shared = compatible_tags(version, interpreter, platforms)
-    return {tag: rank for rank, tag in reversed(list(enumerate((*own, *shared))))}
+def _ranked(column: Column, platforms: Sequence[str]) -> Ranks:
+    return ranked_tags(column.python, column.interpreter.release, platforms)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

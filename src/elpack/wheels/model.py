@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from elpack.model import ARCHES
+from elpack.model import ARCHES, marker_environment, pypy_abi
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -38,26 +38,11 @@ class Interpreter:
     @property
     def abi(self) -> str:
         """Return the ABI that its own wheels name, such as cp312 or pypy311_pp80."""
-        if not self.release:
-            return self.tag
-        return f"pypy{self.version.replace('.', '')}_pp{self.release.replace('.', '')}"
+        return pypy_abi(self.version, self.release) if self.release else self.tag
 
     def marker_environment(self, arch: str) -> dict[str, str]:
-        """Return its PEP 508 environment on Linux. The patch level is that of the series' end."""
-        pypy = self.implementation is Implementation.PYPY
-        return {
-            "implementation_name": str(self.implementation),
-            "implementation_version": f"{self.release or self.version}.99",
-            "os_name": "posix",
-            "platform_machine": arch,
-            "platform_python_implementation": "PyPy" if pypy else "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": f"{self.version}.99",
-            "python_version": self.version,
-            "sys_platform": "linux",
-        }
+        """Return its PEP 508 environment on Linux."""
+        return marker_environment(self.version, arch, self.release)
 
 
 INTERPRETERS = {
