@@ -21,6 +21,9 @@ Sha256 = NewType("Sha256", str)
 ARCHES = ("x86_64", "aarch64")
 """Every architecture that a target may have, as rpm and Linux spell them."""
 
+EVERY_ARCH = "all"
+"""What asks for each architecture of a release."""
+
 
 class Policy(StrEnum):
     """How a dist becomes an RPM."""

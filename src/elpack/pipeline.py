@@ -14,7 +14,7 @@ from elpack.builders.emulation import is_emulated, need_emulation
 from elpack.checks import check_plan
 from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
-from elpack.model import Layout
+from elpack.model import EVERY_ARCH, Layout
 from elpack.plan.make import make_plan
 from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
@@ -271,8 +271,6 @@ PIPELINE: tuple[Step, ...] = (
     Step("install", "Install and smoke-test", _install, ("dnf", "bwrap"), root=True, need=_need_to_run),
 )
 
-
-EVERY_ARCH = "all"
 
 _WIDE = 43
 """Columns of a step's title with an architecture."""

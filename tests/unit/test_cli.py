@@ -344,6 +344,16 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str, str]]:
     return found
 
 
+def test_commands_for_one_architecture_say_so(invoke: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "elpack.toml").write_text(RELEASE)
+    result = invoke("plan", "--arch", "all")
+    assert (result.exit_code, "the release is not made for all" in result.stderr) == (10, True)
+    assert "this command takes one at a time" in result.stderr
+    typo = invoke("plan", "--target", "el9", "--arch", "arm64")
+    assert "one of: x86_64, aarch64" in typo.stderr
+    assert "this command takes" not in typo.stderr
+
+
 def test_check_tells_each_target_in_each_layout_and_ends_with_one_line(
     invoke: Callable[..., Result], seen: list[tuple[str, str, str, str]], tmp_path: Path
 ) -> None:

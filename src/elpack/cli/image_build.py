@@ -25,6 +25,7 @@ from elpack.cli.options import (
     session_of,
 )
 from elpack.images.model import Flavour, Mode
+from elpack.model import EVERY_ARCH
 from elpack.report.console import print_json, show
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def build(
         way=way,
     )
     need_podman()  # told now, not after the RPMs were built
-    if Flavour.PYPY in (flavour or ()):  # told now as well, if the release does not name it
+    if Flavour.PYPY in (flavour or ()) and arch != EVERY_ARCH:  # told now as well, if the release does not name it
         carry_out(session, "plan", Step("pypy", "Look at what PyPy needs", lambda session, _: check_pypy(session)))
     made: dict[Path, list[BuiltImage]] = {}
 

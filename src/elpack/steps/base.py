@@ -11,6 +11,7 @@ from elpack.builders import Repository
 from elpack.errors import ConfigError, FetchError, Problem
 from elpack.fetch.probe import answers, content
 from elpack.intact import is_intact, remember
+from elpack.model import EVERY_ARCH
 from elpack.steps.alone import remove
 from elpack.steps.standin import build_standin, standin_folder
 from elpack.targets import resolve_target
@@ -38,10 +39,15 @@ def choose_target(release: Release, name: str, arch: str = "", *, offline: bool 
     """Return the target to work for, and a notice when it was not the first choice.
 
     Without a name it is the first target whose repositories answer; a stand-in needs none. Offline nobody is asked.
-    Raises `ConfigError` when the release has no such target.
+    Raises `ConfigError` when the release has no such target, or no such architecture was asked for.
     """
-    arch = arch or MACHINE
     choices = {choice.name: choice for choice in release.targets}
+    if arch and not any(arch in choice.arches for choice in release.targets):
+        known = dict.fromkeys(one for choice in release.targets for one in choice.arches)
+        why = "this command takes one at a time" if arch == EVERY_ARCH else ""
+        fix = f"--arch, one of: {', '.join(known)}"
+        raise ConfigError(Problem(f"the release is not made for {arch}", "elpack.toml: targets", why, fix))
+    arch = arch or MACHINE
     if name:
         if name not in choices:
             raise ConfigError(

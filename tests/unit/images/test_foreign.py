@@ -54,6 +54,13 @@ def test_mode_container_runs_what_is_not_there() -> None:
     need_for_build(session(OTHER, Mode.CONTAINER), [Flavour.UV], Mode.HOST)
 
 
+def test_flavour_pypy_is_of_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "emulation", lambda arch: Emulation(arch, "/usr/bin/qemu"))
+    with pytest.raises(ImageError, match=f"flavour pypy for {OTHER} is compiled on such a machine only"):
+        need_for_build(session(OTHER), [Flavour.UV, Flavour.PYPY], None)
+    need_for_build(session(MACHINE), [Flavour.PYPY], None)
+
+
 def test_an_image_is_run_to_be_tried() -> None:
     with pytest.raises(ForeignArchError, match="an image is tried by running it"):
         need_to_run(OTHER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from elpack.builders.emulation import emulation, how_to_emulate, is_emulated
+from elpack.builders.emulation import MACHINE, emulation, how_to_emulate, is_emulated
 from elpack.errors import ForeignArchError, ImageError, Problem
 from elpack.images.model import Flavour, Mode
 from elpack.steps.images.recipe import flavours_of, images_of
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def need_for_build(session: Session, flavours: Sequence[Flavour], mode: Mode | None) -> None:
     """Raise what keeps images from being made for the target's architecture; session: its target is chosen.
 
-    `ImageError` for mode `container`: its first stage runs uv, and what is here is this machine's own.
+    `ImageError` for mode `container`: its first stage runs uv, and what is here is this machine's own; and for flavour
+    `pypy`, whose extensions are compiled by the architecture's own PyPy.
     `ForeignArchError` for flavour `rpm` without emulation: packages run scriptlets where they are installed.
     """
     if not is_emulated(session.target.arch):
@@ -29,6 +30,10 @@ def need_for_build(session: Session, flavours: Sequence[Flavour], mode: Mode | N
         what = f"in mode container uv runs as a program of {session.target.arch}, and there is none here"
         fix = "--mode host, which gives the same tree and runs nothing of that architecture; or build it there"
         raise ImageError(Problem(what, "[images] mode", fix=fix))
+    if Flavour.PYPY in made:
+        what = f"flavour pypy for {session.target.arch} is compiled on such a machine only, and this one has {MACHINE}"
+        fix = f"name the other flavours by --flavour, or build it on a machine with {session.target.arch}"
+        raise ImageError(Problem(what, "--flavour pypy", fix=fix))
     if Flavour.RPM in made:
         rest = "--flavour uv needs none of this"
         _need_emulation(session.target.arch, "dnf runs the scriptlets of the packages that it installs", rest)
