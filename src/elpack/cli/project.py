@@ -20,7 +20,6 @@ commands = typer.Typer()
 @guarded
 def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
     """Resolve the build requirements anew and write pylock.build.toml; PyPy's and that of wheels where needed."""
-    from elpack.images.model import Flavour
     from elpack.run import run
     from elpack.steps.alone import alone
     from elpack.steps.buildlock import renew_build_lock
@@ -30,7 +29,7 @@ def lock(file: ReleaseFile = Path("elpack.toml"), quiet: Quiet = False) -> None:
 
     workspace = workspace_of(file)
     project = read_project(workspace)
-    with_pypy = project.release.images is not None and Flavour.PYPY in project.release.images.flavours
+    with_pypy = project.release.images is not None and project.release.images.for_pypy()
     with alone(workspace):
         counts = {workspace.build_lock.name: renew_build_lock(project, workspace, run)}
         if with_pypy:

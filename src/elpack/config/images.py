@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from elpack.config.values import absolute_path, asset_place, each, matching, one_of, positive, relative_path
-from elpack.images.model import BuildVariable, Flavour, Images, Mode, Pypy
+from elpack.images.model import BuildVariable, Flavour, Images, Mode, Pypy, RustDist
 from elpack.images.smoke import ImageSmoke
 from elpack.naming import dist_name
 from elpack.service import KILL_SIGNALS
@@ -15,6 +15,8 @@ from elpack.targets import known_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
 
     from elpack.service import Service
     from elpack.tables import Table
@@ -26,6 +28,8 @@ _REPOSITORY = re.compile(
 )
 _BASE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_CRATE = re.compile(r"[A-Za-z0-9_-]+\Z")
+_CRATE_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}\Z")
 _KEY = re.compile(r"(?:~/)?[A-Za-z0-9._@+-][A-Za-z0-9/._@+-]*\Z|/[A-Za-z0-9/._@+-]+\Z")
 # all of the root, whole folders of the system, and those that the kernel or the engine fills
 _NO_VOLUME = re.compile(r"/(/|(bin|boot|dev|lib|lib32|lib64|proc|run|sbin|sys|tmp|usr)/|(etc|home|opt|var)/\Z)")
@@ -165,17 +169,42 @@ def _smoke(table: Table) -> ImageSmoke:
 
 def _pypy(table: Table) -> Pypy:
     texts = table.table("expect")
-    pypy = Pypy({name: texts.strings(name) for name in texts.values}, tuple(map(_variable, table.tables("build-env"))))
+    pypy = Pypy(
+        {name: texts.strings(name) for name in texts.values},
+        tuple(map(_variable, table.tables("build-env"))),
+        tuple(map(_rust, table.tables("rust"))),
+    )
     table.done()
     return pypy
 
 
-def _variable(table: Table) -> BuildVariable:
-    name, value, reason = table.get("name", str), table.get("value", str), table.get("reason", str)
-    if not _VARIABLE.match(name) or not value.isprintable():
-        table.problem("name", "an environment holds names of letters, digits and _, and text of one line")
+def _rust(table: Table) -> RustDist:
+    versions = table.table("versions")
+    version = matching(_CRATE_VERSION, "a crate's version, such as 0.28")
+    found = {name: versions.parsed(name, version) or "" for name in versions.values}
+    for name in found:
+        if not _CRATE.match(name):
+            versions.problem(name, "a crate's name has letters, digits, - and _")
+    rust = RustDist(_dist_of(table), found, _reason_of(table))
+    table.done()
+    return rust
+
+
+def _dist_of(table: Table) -> NormalizedName:
+    return table.parsed("dist", dist_name) or dist_name("unknown")
+
+
+def _reason_of(table: Table) -> str:
+    reason = table.get("reason", str)
     if not reason.strip() or not reason.isprintable():
         table.problem("reason", "expected one line that says what it is for")
-    found = BuildVariable(table.parsed("dist", dist_name) or dist_name("unknown"), name, value, reason)
+    return reason
+
+
+def _variable(table: Table) -> BuildVariable:
+    name, value = table.get("name", str), table.get("value", str)
+    if not _VARIABLE.match(name) or not value.isprintable():
+        table.problem("name", "an environment holds names of letters, digits and _, and text of one line")
+    found = BuildVariable(_dist_of(table), name, value, _reason_of(table))
     table.done()
     return found

@@ -53,18 +53,37 @@ class BuildVariable:
 
 
 @dataclass(frozen=True, slots=True)
+class RustDist:
+    """A dist whose Rust is compiled from Debian's crates, and why. versions: what it asks for otherwise, by crate."""
+
+    dist: NormalizedName
+    versions: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pypy:
     """What is otherwise with flavour `pypy`.
 
-    expect: what steps of the smoke test say there, by their names. build_env: of what is compiled for it.
+    expect: what steps of the smoke test say there, by their names. build_env: of what is compiled for it. rust: what
+    is compiled from Debian's crates.
     """
 
     expect: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     build_env: tuple[BuildVariable, ...] = ()
+    rust: tuple[RustDist, ...] = ()
 
     def environment(self, dist: NormalizedName) -> dict[str, str]:
         """Return the variables of one dist's build."""
         return {one.name: one.value for one in self.build_env if one.dist == dist}
+
+    def rust_dist(self, dist: NormalizedName) -> RustDist | None:
+        """Return how one dist's Rust is compiled; None where it is not said."""
+        return next((one for one in self.rust if one.dist == dist), None)
+
+    def rust_dists(self) -> frozenset[NormalizedName]:
+        """Return the dists whose Rust is compiled."""
+        return frozenset(one.dist for one in self.rust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,10 @@ class Images:
     mounts: Mapping[str, str] = field(default_factory=dict)
     smoke: ImageSmoke = field(default_factory=ImageSmoke)
     pypy: Pypy = field(default_factory=Pypy)
+
+    def for_pypy(self) -> bool:
+        """Tell whether PyPy is spoken of: flavour `pypy` is made, at least when it is asked for."""
+        return Flavour.PYPY in self.flavours or self.pypy != Pypy()
 
     def mistakes(self, smoke: Smoke) -> Iterator[tuple[str, str]]:
         """Yield what does not fit the release's own smoke test: the key and a sentence."""

@@ -11,7 +11,7 @@ from elpack.images.bases import base_for, base_name, definition, known_bases
 from elpack.model import SdistFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from packaging.utils import NormalizedName
 
@@ -54,15 +54,17 @@ def cannot_be_had(
     chosen: Mapping[NormalizedName, Choice],
     facts: Mapping[str, WheelFacts | SdistFacts],
     target: Target,
+    rust: Collection[NormalizedName] = (),
 ) -> Iterator[Problem]:
     """Yield each dist of a closure that PyPy cannot get: without a wheel for it, and without an sdist that compiles.
 
-    Code in Rust needs crates that no lock of ours pins, so that it comes from wheels only.
+    Code in Rust needs crates that no lock of ours pins, so that it comes from wheels only. rust: dists of which the
+    release says that Debian's crates do.
     """
     for name, choice in sorted(chosen.items()):
         found = facts.get(choice.file.sha256) if choice.file else None
         why = choice.problem
-        if isinstance(found, SdistFacts) and needs_rust(found):
+        if isinstance(found, SdistFacts) and needs_rust(found) and name not in rust:
             why = "its sdist compiles Rust, whose crates no lock pins"
         if why:
             dist = dists[name]

@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from elpack.atomic import write_text
 from elpack.buildlock import BuildInputs, build_inputs, build_lock_stale
 from elpack.errors import BuildLockError
@@ -40,7 +42,7 @@ def check_build_lock(
     It serves all targets at once, so all of them are looked at, whichever is built. pypy: PyPy's lock is meant.
     """
     closures = _closures(project, sources, pypy=pypy)
-    facts, _ = _sdists(closures, sources, workspace, offline=offline)
+    facts, _ = _sdists(closures, sources, workspace, _rust(project), offline=offline)
     inputs = _inputs(project, closures, facts)
     path = workspace.pypy_lock if pypy else workspace.build_lock
     problems = build_lock_stale(own_text(path, path.name, BuildLockError), inputs, path.name)
@@ -52,7 +54,7 @@ def renew_build_lock(project: Project, workspace: Workspace, runner: Runner, *, 
     """Write the build lock, or PyPy's, anew for all targets of the release; return how many sdists it serves."""
     sources = read_sources(project, workspace, runner=runner)
     closures = _closures(project, sources, pypy=pypy)
-    facts, paths = _sdists(closures, sources, workspace)
+    facts, paths = _sdists(closures, sources, workspace, _rust(project))
     text = make_build_lock(
         facts,
         paths,
@@ -81,13 +83,23 @@ def _closures(project: Project, sources: Sources, *, pypy: bool) -> list[Closure
     ]
 
 
+def _rust(project: Project) -> frozenset[NormalizedName]:
+    images = project.release.images
+    return images.pypy.rust_dists() if images else frozenset()
+
+
 def _sdists(
-    closures: list[Closure], sources: Sources, workspace: Workspace, *, offline: bool = False
+    closures: list[Closure],
+    sources: Sources,
+    workspace: Workspace,
+    rust: frozenset[NormalizedName],
+    *,
+    offline: bool = False,
 ) -> tuple[list[SdistFacts], dict[str, Path]]:
     """Return the facts of every sdist that some target builds, and where the files lie, by file name.
 
     A checkout's sdist has the digest of what says how it is built in place of the whole file's. What would need
-    Rust for PyPy is left out: it cannot be built.
+    Rust for PyPy is left out, as it cannot be built, unless it is one of `rust`.
     """
     chosen: dict[str, RemoteFile] = {}
     for closure in closures:
@@ -102,7 +114,8 @@ def _sdists(
     found = [
         replace(fact, sha256=build_files_digest(path)) if (path := paths[file.sha256]).is_relative_to(made) else fact
         for file in files
-        if isinstance(fact := facts[file.sha256], SdistFacts) and not (with_pypy and needs_rust(fact))
+        if isinstance(fact := facts[file.sha256], SdistFacts)
+        and not (with_pypy and needs_rust(fact) and canonicalize_name(fact.metadata.name) not in rust)
     ]
     return found, {file.filename: paths[file.sha256] for file in files}
 

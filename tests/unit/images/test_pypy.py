@@ -70,7 +70,7 @@ def test_a_base_with_pypy_is_none_of_cpythons() -> None:
         base_for(_target(), {"el9": "pypy-slim"})
 
 
-def _needs(*requires: str, wheels: tuple[str, ...] = ()) -> list[str]:
+def _needs(*requires: str, wheels: tuple[str, ...] = (), rust: tuple[str, ...] = ()) -> list[str]:
     target = replace(_target(), pypy="7.3", python="3.11")
     files = tuple(RemoteFile(name, f"https://files.invalid/{name}", Sha256("0" * 64)) for name in wheels)
     sdist = RemoteFile("fast-1.0.tar.gz", "https://files.invalid/fast-1.0.tar.gz", Sha256("1" * 64))
@@ -81,7 +81,8 @@ def _needs(*requires: str, wheels: tuple[str, ...] = ()) -> list[str]:
         has_uv_lock=False,
     )  # fmt: skip
     choice = choose_file(dist, target, target_tags(target))
-    return [str(one) for one in cannot_be_had({name: dist}, {name: choice}, {sdist.sha256: facts}, target)]
+    rust_dists = frozenset(map(dist_name, rust))
+    return [str(one) for one in cannot_be_had({name: dist}, {name: choice}, {sdist.sha256: facts}, target, rust_dists)]
 
 
 @pytest.mark.parametrize("requirement", ["maturin>=1,<2", "setuptools-rust", "Setuptools_Rust==1"])
@@ -98,6 +99,11 @@ def test_what_compiles_and_what_has_a_wheel_can_be_had() -> None:
     assert _needs("maturin", wheels=("fast-1.0-pp311-pypy311_pp73-manylinux_2_17_x86_64.whl",)) == []
 
 
+def test_rust_can_be_had_where_the_release_says_that_debians_crates_do() -> None:
+    assert _needs("maturin", rust=("fast",)) == []
+    assert len(_needs("maturin", rust=("slow",))) == 1
+
+
 def test_what_the_release_file_says_of_pypy() -> None:
     text = f"""{RELEASE}{STEPS}
 [images.pypy.expect]
@@ -107,12 +113,21 @@ dist = "PyNaCl"
 name = "SODIUM_INSTALL"
 value = "bundled"
 reason = "the image has no libsodium"
+[[images.pypy.rust]]
+dist = "Blake3"
+versions.pyo3 = "0.28"
+reason = "no wheel for PyPy"
 """
     images = parse_release(text).images
     assert images is not None
     assert images.pypy.expect == {"version": ("PyPy",)}
     assert images.pypy.environment(dist_name("pynacl")) == {"SODIUM_INSTALL": "bundled"}
     assert images.pypy.environment(dist_name("cffi")) == {}
+    assert images.pypy.rust_dists() == {"blake3"}
+    found = images.pypy.rust_dist(dist_name("blake3"))
+    assert found is not None
+    assert found.versions == {"pyo3": "0.28"}
+    assert images.pypy.rust_dist(dist_name("cffi")) is None
 
 
 @pytest.mark.parametrize(
@@ -122,6 +137,9 @@ reason = "the image has no libsodium"
         ('[[images.pypy.build-env]]\ndist = "a"\nname = "A-B"\nvalue = ""\nreason = "x"', r"build-env\[0\].name"),
         ('[[images.pypy.build-env]]\ndist = "a"\nname = "A"\nvalue = ""\nreason = " "', r"build-env\[0\].reason"),
         ('[[images.pypy.build-env]]\ndist = "-"\nname = "A"\nvalue = ""\nreason = "x"', r"build-env\[0\].dist"),
+        ('[[images.pypy.rust]]\ndist = "a"\nreason = ""', r"rust\[0\].reason"),
+        ('[[images.pypy.rust]]\ndist = "a"\nreason = "x"\nversions = { b = ">1" }', r"rust\[0\].versions.b"),
+        ('[[images.pypy.rust]]\ndist = "a"\nreason = "x"\nversions = { "b.c" = "1" }', r"rust\[0\].versions.b.c"),
         ('[images.bases]\nel8-pypy = "pypy-slim"', "el8-pypy"),
     ],
 )

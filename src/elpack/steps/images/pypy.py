@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from elpack.builders.emulation import MACHINE
 from elpack.checks import check_plan
 from elpack.errors import ImageError, Problem
 from elpack.images.pypy import cannot_be_had, pypy_target
+from elpack.images.smoke import on_pypy
 from elpack.model import Layout, Policy
 from elpack.plan.make import make_plan
 from elpack.session import Session
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from elpack.images.model import Images
     from elpack.model import Target
+    from elpack.plan.facts import Inputs
     from elpack.steps.closure import Sources
     from elpack.steps.project import Project
     from elpack.workspace import Workspace
@@ -53,7 +56,7 @@ def pypy_session(session: Session) -> Session:
     )
     check_build_lock(mine.project, mine.gathered.sources, mine.workspace, offline=mine.options.offline, pypy=True)
     mine.plan = make_plan(mine.gathered.inputs)
-    check_plan(mine.plan, mine.gathered.inputs)
+    check_plan(mine.plan, _as_tried(mine.gathered.inputs))
     return mine
 
 
@@ -71,8 +74,16 @@ def refuse_incomplete(
     closure = close(project, sources, target)
     files = [one.file for one in closure.chosen.values() if one.policy is Policy.SDIST and one.file]
     facts = read_facts(files, fetch(files, sources, workspace, offline=offline), workspace.facts)
-    if problems := tuple(cannot_be_had(closure.selection.by_name(), closure.chosen, facts, target)):
+    rust = project.release.images.pypy.rust_dists() if project.release.images else ()
+    if problems := tuple(cannot_be_had(closure.selection.by_name(), closure.chosen, facts, target, rust)):
         raise ImageError(*problems)
+
+
+def _as_tried(inputs: Inputs) -> Inputs:
+    """Return the inputs with the smoke test as PyPy takes it: the release's own may name what CPython alone has."""
+    images = inputs.release.images
+    smoke = on_pypy(inputs.release.smoke, images.pypy.expect if images else {})
+    return replace(inputs, release=replace(inputs.release, smoke=smoke))
 
 
 def _planned_target(session: Session) -> Target:

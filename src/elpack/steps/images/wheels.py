@@ -31,6 +31,8 @@ from elpack.intact import is_intact, remember
 from elpack.model import Policy, Sha256
 from elpack.plan.model import Role
 from elpack.plan.paths import wheel_path
+from elpack.steps.images.pypy_rust import ENVIRONMENT as CARGO
+from elpack.steps.images.pypy_rust import rust, rust_of, rust_parts
 from elpack.tools.rpm import write_payload
 
 if TYPE_CHECKING:
@@ -197,6 +199,8 @@ def wheel_key(package: Package, session: Session, home: Home) -> str:
         parts += [source.sha256 for source in package.sources[:1]]
         parts += sorted(choice.file.sha256 for choice in _requirements(package, session).values() if choice.file)
         parts += sorted(f"{key}={value}" for key, value in _variables(package, session).items())
+        if dist := rust_of(session, package.dist):
+            parts += rust_parts(dist, session)
     else:
         parts += session.results[package.node].digests()
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -248,6 +252,7 @@ def _variables(package: Package, session: Session) -> Mapping[str, str]:
         return {}
     images = session.project.release.images
     own = dict(entry.split("=", 1) for entry in package.build_env)
+    own |= CARGO if rust_of(session, package.dist) else {}
     return own | (images.pypy.environment(package.dist) if images else {})
 
 
@@ -277,7 +282,9 @@ def _build(
     log = session.output / "logs" / "images" / f"wheel-{package.dist}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    with sandbox.task() as task:
+    dist = rust_of(session, package.dist)
+    compiled = rust(dist, session) if dist else None
+    with (compiled.sandbox(sandbox) if compiled else sandbox).task() as task:
         (task.home / "unpacked").mkdir()
         source = extract_sdist(paths[package.sources[0].sha256], task.home / "unpacked")
         (task.home / "requirements").mkdir()
@@ -285,6 +292,8 @@ def _build(
         shown = tuple(
             word for path, name in zip(requirements, inside, strict=True) for word in ("--ro-bind", str(path), name)
         )
+        if compiled:
+            shown += compiled.prepare(task, source)
         (task.home / _BUILDER).write_text((resources.files("elpack.assets") / _BUILDER).read_text())
         python = f"{uv.HOME}/env/bin/python"
         commands: list[tuple[tuple[str, ...], str]] = [
