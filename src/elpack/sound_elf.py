@@ -12,6 +12,8 @@ from elftools.elf.elffile import ELFFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MAGIC = b"\x7fELF"
+"""What every ELF file begins with."""
 _MOST = 4 << 20
 """Bytes that may be read beside the file's own size. A real file asks for a fifth of this size, or little in all."""
 _STEP = 64

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from elpack.archives.members import Kind
 from elpack.model import MachineCode
+from elpack.sound_elf import MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
     from elpack.archives.members import Member
     from elpack.archives.streams import Opener
 
-_MAGIC = b"\x7fELF"
-_HEAD = 20
-"""Bytes up to the end of e_machine."""
+HEAD = 20
+"""Bytes of an ELF file that name its machine: up to the end of e_machine."""
 _LINKED = (2, 3)
 """e_type of executables and of shared objects; a compiler's unlinked output runs nowhere."""
 _MACHINES = {
@@ -42,9 +42,9 @@ def machine_code(members: Iterable[Member], openers: Mapping[str, Opener]) -> tu
     """Return the linked ELF files among the members, by the order of these."""
     found = []
     for member in members:
-        if member.kind is Kind.FILE and member.size >= _HEAD and not _SOURCE.search(member.name):
+        if member.kind is Kind.FILE and member.size >= HEAD and not _SOURCE.search(member.name):
             with openers[member.name]() as file:
-                head = file.read(_HEAD)
+                head = file.read(HEAD)
             if machine := machine_of(head):
                 found.append(MachineCode(member.name, machine))
     return tuple(found)
@@ -52,7 +52,7 @@ def machine_code(members: Iterable[Member], openers: Mapping[str, Opener]) -> tu
 
 def machine_of(head: bytes) -> str:
     """Return the machine that a file's first 20 bytes name, "" for what is no linked ELF file."""
-    if len(head) < _HEAD or not head.startswith(_MAGIC) or head[5] not in (1, 2):
+    if len(head) < HEAD or not head.startswith(MAGIC) or head[5] not in (1, 2):
         return ""
     order = "little" if head[5] == 1 else "big"
     kind, machine = (int.from_bytes(head[at : at + 2], order) for at in (16, 18))  # type: ignore[arg-type]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from packaging.tags import parse_tag
 
-from elpack.archives.elf import machine_of
+from elpack.archives.elf import HEAD, machine_of
 from elpack.archives.members import LIMITS, Gate, Kind, Limits, Member, Refusals
 from elpack.archives.streams import read_capped, reading, walk_zip
 from elpack.archives.wheel import read_wheel
 from elpack.model import Sha256, Trace
-from elpack.wheels.elf import MAGIC, read_elf
+from elpack.sound_elf import MAGIC
+from elpack.wheels.elf import read_elf
 from elpack.wheels.judge import expanded
 from elpack.wheels.judgement import WheelContent, ZipMember
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from elpack.archives.streams import Opener
     from elpack.wheels.elf import Elf
 
-_HEAD = 20
-"""Bytes of an ELF file that name its machine."""
 _LARGEST = 512 << 20
 """Bytes of one file with machine code that are read into memory."""
 _TAGS = 100_000
@@ -88,7 +87,7 @@ def _code(files: list[tuple[Member, Opener]], refusals: Refusals) -> tuple[dict[
                 raise refusals.stop(f"is machine code of more than {_LARGEST} bytes", member.name)
             content = head + file.read()
         try:
-            if elf := read_elf(content, machine_of(content[:_HEAD])):
+            if elf := read_elf(content, machine_of(content[:HEAD])):
                 code[member.name] = elf
         except ValueError as error:
             broken[member.name] = str(error)

@@ -9,18 +9,17 @@ from elftools.elf.dynamic import DynamicSegment
 
 from elpack.errors import Problem
 from elpack.plain import plain
-from elpack.sound_elf import sound_elf
+from elpack.sound_elf import MAGIC, sound_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_ELF = b"\x7fELF"
 _MOST = 1000
 
 
 def needed(content: bytes) -> tuple[str, ...]:
     """Return the DT_NEEDED names of an ELF file, none of another one. Raises ValueError for a damaged ELF file."""
-    if not content.startswith(_ELF):
+    if not content.startswith(MAGIC):
         return ()
     names: list[str] = []
     with sound_elf(content) as elf:

@@ -13,12 +13,11 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 
 from elpack.images.libraries import needed
-from elpack.sound_elf import sound_elf
+from elpack.sound_elf import MAGIC, sound_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAGIC = b"\x7fELF"
 _KINDS = {"ET_DYN": "library", "ET_EXEC": "program", "ET_REL": "object"}
 _NAMED = 3
 """Symbols that a message names of one version."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from elpack.archives.elf import machine_of
+from elpack.archives.elf import HEAD, machine_of
 from elpack.atomic import write_text
 from elpack.checks.machine_rules import is_loaded
 from elpack.errors import ImageError, Problem
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _DATABASES = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
 _FORM = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n"
 _FIELDS = 4
-_HEAD = 20
 _FORMAT = 2
 """Raised when a look would find something else in the same layer."""
 _REMEMBERED = {"packages", "asked", "there", "code"}
@@ -117,7 +116,7 @@ def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tup
                 findings.look(path, mtime, content)
                 if not path.startswith(prefix):
                     continue
-                if (machine := machine_of(content[:_HEAD])) and (is_loaded(path) or path.startswith(f"{prefix}bin/")):
+                if (machine := machine_of(content[:HEAD])) and (is_loaded(path) or path.startswith(f"{prefix}bin/")):
                     code.setdefault(machine, path)
                 try:
                     names = needed(content)
