@@ -14,7 +14,7 @@ from elpack.builders.emulation import is_emulated, need_emulation
 from elpack.checks import check_plan
 from elpack.errors import PrivilegeError, Problem, ToolMissingError
 from elpack.manifest import drop_index, write_index, write_json
-from elpack.model import EVERY_ARCH, Layout
+from elpack.model import Layout
 from elpack.plan.make import make_plan
 from elpack.publication import RELEASES, served_at
 from elpack.render import render_all
@@ -34,7 +34,6 @@ from elpack.steps.results import debug_packages, published
 from elpack.steps.rpmset import check_rpms
 from elpack.steps.sides import build_of, sides_for, untried, ways_of
 from elpack.steps.sign import THROWAWAY, UNSIGNED, signer, throwaway_signer
-from elpack.steps.together import Together
 from elpack.tools.dnf import folder as folder_of
 from elpack.workspace import BUILDING
 
@@ -145,10 +144,11 @@ def _build_nodes(session: Session, wanted: Collection[NodeId], say: Callable[[st
     with session.screen.building(replace(session.plan, packages=build.packages)) as watcher:
         build.watcher = watcher
         session.results = sided.results(arch, build.run())
-    _tell_built(session, say)
+    tell_built(session, say)
 
 
-def _tell_built(session: Session, say: Callable[[str], None]) -> None:
+def tell_built(session: Session, say: Callable[[str], None]) -> None:
+    """Say how many packages were built, and how many had been."""
     made = sum(not result.cached for result in session.results.values())
     had = len(session.results) - made
     say(f"{made} built, {had} had been built before" if made else f"nothing to do: all {had} had been built before")
@@ -295,45 +295,10 @@ def carry_out(session: Session, last: str, *then: Step) -> None:
     names = [step.name for step in PIPELINE]
     steps = (*PIPELINE[: names.index(last) + 1], *then)
     need_tools(steps)
-    _need_root(steps)
+    need_root(steps)
     # up to the plan nothing is changed but what is fetched or read anew, each file in one step
     with alone(session.workspace, session.runner) if last not in _READING else nullcontext():
-        _take(steps, session)
-
-
-def carry_out_each(session: Session, last: str, *then: Step) -> list[Session]:
-    """Run the steps up to `last`, and those of `then`, for every architecture of the release if `all` was asked for.
-
-    Everything is built together; what is of this machine's own architecture comes first, and is handed over, installed
-    and tried while the others are still being built. Returns the sessions, raises what `carry_out` raises.
-    """
-    if session.options.arch != EVERY_ARCH:
-        carry_out(session, last, *then)
-        return [session]
-    names = [step.name for step in PIPELINE]
-    steps = (*PIPELINE[: names.index(last) + 1], *then)
-    before, after = steps[: names.index("key")], steps[names.index("build") + 1 :]
-    need_tools(steps)
-    _need_root(steps)
-    with alone(session.workspace, session.runner):
-        sessions = _each_arch(session)
-        for one in sessions:
-            one.home = sessions[0] if one is not sessions[0] else None
-            one.sources = session.sources or (sessions[0].gathered.sources if one.home else None)
-            _take(before, one, one.options.arch)
-            for step in after:
-                step.need(one)
-        _take(steps[names.index("key") : names.index("build")], sessions[0])
-        for ways in filter(None, map(ways_of, sessions)):
-            session.screen.notice(ways.notice)
-        sided = build_of(sessions)
-        if len(sided.build.predict()) < len(sided.build.packages):
-            drop_damaged(session.workspace.bases(*BUILDING), session.screen.notice)
-        with Together(sided) as together:
-            for one in sessions:
-                one.signer = sessions[0].signer
-                _take((_finishing(together), *after), one, one.options.arch)
-    return sessions
+        take_steps(steps, session)
 
 
 def carry_on(session: Session, *steps: Step) -> None:
@@ -341,39 +306,12 @@ def carry_on(session: Session, *steps: Step) -> None:
     for step in steps:
         step.need(session)
     need_tools(steps, standin=session.target.standin)
-    _need_root(steps)
+    need_root(steps)
     with alone(session.workspace, session.runner):
-        _take(steps, session)
+        take_steps(steps, session)
 
 
-def _each_arch(session: Session) -> list[Session]:
-    """Return a session for each architecture of the target, this machine's own first."""
-    release, options = read_project(session.workspace).release, session.options
-    arches = {choice.name: choice.arches for choice in release.targets}
-    first = next((name for name in arches if MACHINE in arches[name]), "") if not options.target else options.target
-    own = MACHINE if MACHINE in arches.get(first, ()) else next(iter(arches.get(first, ())), "")
-    target, _ = choose_target(release, options.target, own, offline=options.offline)
-    ordered = sorted(arches[target.name], key=lambda arch: arch != own)
-    return [
-        Session(session.workspace, replace(options, target=target.name, arch=arch), session.screen, session.runner)
-        for arch in ordered
-    ]
-
-
-def _finishing(together: Together) -> Step:
-    """Return the step that waits until what is built together is there for one architecture."""
-
-    def action(session: Session, say: Callable[[str], None]) -> None:
-        arch = session.target.arch
-        mine = tuple(one for one in together.sided.build.packages if together.sided.build.arch_of(one) == arch)
-        with session.screen.building(replace(session.plan, packages=mine)) as watcher:
-            session.results = together.finish(arch, watcher)
-        _tell_built(session, say)
-
-    return next(replace(step, action=action) for step in PIPELINE if step.action is _build)
-
-
-def _take(steps: Sequence[Step], session: Session, arch: str = "") -> None:
+def take_steps(steps: Sequence[Step], session: Session, arch: str = "") -> None:
     """Take steps one after the other; with an architecture, their lines say it."""
     for step in steps:
         start = time.monotonic()
@@ -398,7 +336,8 @@ def need_tools(steps: Sequence[Step], *, standin: bool = False) -> None:
         )
 
 
-def _need_root(steps: Sequence[Step]) -> None:
+def need_root(steps: Sequence[Step]) -> None:
+    """Raise `PrivilegeError` for a step that only root may take."""
     """Raise `PrivilegeError` for a step that nothing but root can take; the builders say themselves what they need."""
     titles = [step.title for step in steps if step.root]
     if titles and os.geteuid() != 0:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from elpack.atomic import write_text
 from elpack.builders.emulation import MACHINE
+from elpack.each_arch import carry_out_each
 from elpack.engine.connect import need_podman
 from elpack.errors import ConfigError, ElpackError, Problem, WheelError
 from elpack.lineage import Record, parse_record, record_text
 from elpack.listed import ALL
 from elpack.model import EVERY_ARCH
-from elpack.pipeline import Step, carry_on, carry_out_each, signed_repository
+from elpack.pipeline import Step, carry_on, signed_repository
 from elpack.plan.model import Role
 from elpack.steps.alone import alone
 from elpack.steps.audit import WHEELS

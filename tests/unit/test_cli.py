@@ -25,9 +25,10 @@ from typer.testing import CliRunner, Result
 
 from elpack import cli, errors
 from elpack.cli.guard import guarded
+from elpack.each_arch import carry_out_each
 from elpack.errors import ElpackError, Problem
 from elpack.model import Way
-from elpack.pipeline import PIPELINE, carry_out, carry_out_each, need_tools
+from elpack.pipeline import PIPELINE, carry_out, need_tools
 from elpack.plan.make import make_plan
 from elpack.plan.model import NodeId
 from elpack.report.console import console_on
@@ -517,10 +518,10 @@ def test_what_cannot_be_tried_of_all_architectures_is_told_before_anything_is_bu
     every = session(tmp_path, Terminal(Console(file=StringIO())))
     every.options = replace(every.options, arch="all")
     every.sources = Sources(None, {}, {}, ())
-    monkeypatch.setattr("elpack.pipeline.need_tools", lambda *_: None)
+    monkeypatch.setattr("elpack.each_arch.need_tools", lambda *_: None)
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("elpack.pipeline._take", lambda steps, *_: taken.extend(step.name for step in steps))
-    monkeypatch.setattr("elpack.pipeline._each_arch", each)
+    monkeypatch.setattr("elpack.each_arch.take_steps", lambda steps, *_: taken.extend(step.name for step in steps))
+    monkeypatch.setattr("elpack.each_arch._each_arch", each)
     monkeypatch.setattr("elpack.pipeline.need_emulation", need)
     with pytest.raises(errors.ForeignArchError):
         carry_out_each(every, "install")

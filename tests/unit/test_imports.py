@@ -70,6 +70,7 @@ EFFECTS = (
     "builders",
     "steps",
     "pipeline",
+    "each_arch",
     "universe",
     "session",
     "manifest",
@@ -85,7 +86,7 @@ EXEMPT = ("assets", "__main__")
 CONNECTING = ("asyncio", "ftplib", "http.client", "socket", "ssl", "urllib.request")
 PROCESSES = ("multiprocessing", "pty", "subprocess")
 EXITS = {"exit", "_exit", "abort", "SystemExit", "quit"}
-LAYERS = ("cli", "report", "universe", "pipeline", "steps", "builders", "engine", "tools")
+LAYERS = ("cli", "report", "universe", "each_arch", "pipeline", "steps", "builders", "engine", "tools")
 """An upper one may import those after it, never the other way round."""
 
 

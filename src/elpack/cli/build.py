@@ -58,7 +58,7 @@ def _builds_up_to(last: str) -> Callable[..., None]:
         preload: Preload = None,
         quiet: Quiet = False,
     ) -> None:
-        from elpack.pipeline import carry_out_each
+        from elpack.each_arch import carry_out_each
 
         session = session_of(
             file,

@@ -64,8 +64,9 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make the images of the application, after building what is missing of its RPMs and their repository."""
+    from elpack.each_arch import carry_out_each
     from elpack.engine.connect import need_podman
-    from elpack.pipeline import Step, carry_out, carry_out_each, signed_repository
+    from elpack.pipeline import Step, carry_out, signed_repository
     from elpack.report.images import built_json, built_lines, joined_json, joined_lines
     from elpack.steps.images.build import build_images
     from elpack.steps.images.foreign import need_for_build
