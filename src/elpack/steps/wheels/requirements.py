@@ -121,14 +121,13 @@ class Locked:
 
     def _build_requirements(self, sdist: str, python: Found) -> Needs:
         path = self.workspace.build_lock
-        if not path.is_file():
-            raise BuildLockError(Problem("there is no lock of build requirements", str(path)))
-        text = path.read_text()
         targets = [resolve_target(choice, arch) for choice in self.project.release.targets for arch in choice.arches]
         place = (python.column.python, python.column.arch)
         target = next((one for one in targets if (one.python, one.arch) == place), None)
-        if target is None or python.column.interpreter.implementation is not Implementation.CPYTHON:
+        cpython = python.column.interpreter.implementation is Implementation.CPYTHON
+        if target is None or not cpython or not path.is_file():
             return self._house(python)
+        text = path.read_text()
         closure = {dist.name: dist for dist in read_build_lock(text, str(path), target)}
         first = {canonicalize_name(Requirement(one).name) for one in build_requirements(text, str(path)).get(sdist, ())}
         names = {one for start in first if start in closure for one in reached(start, closure)}
