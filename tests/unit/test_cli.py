@@ -263,7 +263,8 @@ def planned(session: Session, last: str) -> None:
 
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elpack.pipeline.carry_out", planned)
+    for module in ("pipeline", "each_arch"):
+        monkeypatch.setattr(f"elpack.{module}.carry_out", planned)
 
 
 @pytest.mark.usefixtures("pipeline")
