@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
 from elpack.archives import extract_sdist
 from elpack.archives.rewheel import rewheel
 from elpack.atomic import write_text
 from elpack.builders.emulation import MACHINE, emulation
 from elpack.engine.connect import engine, need_podman
 from elpack.engine.service import lent
-from elpack.errors import Problem, RegistryError, WheelError
+from elpack.errors import ArchiveError, CommandError, Problem, RegistryError, WheelError
 from elpack.images.annotations import platform_of
 from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
@@ -232,13 +235,23 @@ def _one(building: _Building, cell: Cell) -> Built:
     partial.mkdir(parents=True)
     try:
         took = _pure(building, cell, partial) if cell.how is How.PURE else _compiled(building, cell, partial)
-        approve(next(partial.glob("*.whl")), building.judges, policies())
-    except WheelError as error:
+        made = next(partial.glob("*.whl"))
+        approve(made, building.judges, policies())
+        _refuse_other(made, building.sdists[cell.package][0])
+    except (WheelError, ArchiveError, CommandError) as error:  # a limit of time is a command's
         return Built(cell, problems=error.problems)
     shutil.rmtree(folder, ignore_errors=True)
     remember(partial, folder)
     partial.rename(folder)
     return Built(cell, next(folder.glob("*.whl")), took)
+
+
+def _refuse_other(wheel: Path, sdist: SdistFacts) -> None:
+    """Raise `WheelError` for a wheel of another package or version: it would take the place of that one's."""
+    found = parse_wheel_filename(wheel.name)[:2]
+    if found != (canonicalize_name(sdist.metadata.name), Version(sdist.metadata.version)):
+        what = f"its build gave another package's wheel, or another version's: {wheel.name}"
+        raise WheelError(Problem(what, sdist.filename, fix="mend the name or version that its build backend writes"))
 
 
 def _key(building: _Building, cell: Cell) -> str:
