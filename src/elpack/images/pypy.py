@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from elpack.errors import Problem
 from elpack.images.bases import base_for, base_name, definition, known_bases
+from elpack.images.crates import PROGRAMS
 from elpack.model import SdistFacts
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from elpack.model import SelectedDist, Target, WheelFacts
+    from elpack.plan.model import Package
     from elpack.plan.policy import Choice
 
 DEBIAN = "trixie"
@@ -47,6 +49,12 @@ def pypy_target(target: Target, bases: Mapping[str, str]) -> Target:
 def needs_rust(sdist: SdistFacts) -> bool:
     """Tell whether building an sdist compiles Rust: its crates would come from the network, unpinned by any lock."""
     return any(map(_RUST.match, sdist.build_requires))
+
+
+def programs_of(package: Package, *, rust: bool) -> tuple[str, ...]:
+    """Return Debian's packages that building one package takes beside `BUILD_PACKAGES`. rust: its Rust is compiled."""
+    cmake = any(one.requirement == "cmake" for one in package.build_requires)
+    return (*(("cmake",) if cmake else ()), *(PROGRAMS if rust else ()))
 
 
 def cannot_be_had(

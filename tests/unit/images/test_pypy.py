@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
-from tests.unit.plans import RELEASE
+from tests.unit.plans import RELEASE, Case
 
 from elpack.config import parse_release
 from elpack.errors import ConfigError, ImageError
 from elpack.images.bases import base_for
-from elpack.images.pypy import cannot_be_had, pypy_target
+from elpack.images.pypy import cannot_be_had, programs_of, pypy_target
 from elpack.images.smoke import on_pypy
 from elpack.model import CoreMetadata, RemoteFile, SdistFacts, SelectedDist, Sha256
 from elpack.naming import dist_name
+from elpack.plan.make import make_plan
+from elpack.plan.model import BuildRequire
 from elpack.plan.policy import choose_file, target_tags
 from elpack.smoke import Smoke, SmokeStep
 from elpack.targets import TargetChoice, resolve_target
@@ -102,6 +104,14 @@ def test_what_compiles_and_what_has_a_wheel_can_be_had() -> None:
 def test_rust_can_be_had_where_the_release_says_that_debians_crates_do() -> None:
     assert _needs("maturin", rust=("fast",)) == []
     assert len(_needs("maturin", rust=("slow",))) == 1
+
+
+def test_a_build_gets_the_programs_that_it_runs_and_no_others() -> None:
+    package = replace(make_plan(Case().inputs()).packages[0], build_requires=(BuildRequire("gcc-c++", "x"),))
+    with_cmake = replace(package, build_requires=(BuildRequire("cmake", "x"),))
+    assert programs_of(package, rust=False) == ()
+    assert programs_of(with_cmake, rust=False) == ("cmake",)
+    assert programs_of(with_cmake, rust=True) == ("cmake", "cargo", "rustc")
 
 
 def test_what_the_release_file_says_of_pypy() -> None:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from elpack import __version__
 from elpack.listed import PACKAGES
 from elpack.manifest import digest_of, effective, write_json
+from elpack.steps.images.home import home_of
 from elpack.steps.images.recipe import base_definition
+from elpack.steps.images.uv_inputs import made_here
 from elpack.steps.images.uv_sandbox import uv_program
+from elpack.steps.images.wheels import wheel_key
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
@@ -41,8 +44,16 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     base = asdict(base_definition(session))
     programs = [_program(name) for name in ("finish_tree.py", "uv_task.py")] + [digest_of(uv_program())]
     inputs = [base, session.base.digest, listed.fingerprint, sources, packages]
-    whole = [_FORMAT, __version__, text, settings, programs, *inputs]
+    whole = [_FORMAT, __version__, text, settings, programs, *inputs, *_compiled(session)]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _compiled(session: Session) -> list[str]:
+    """Return the keys of what is compiled for an image alone: for PyPy, whose roots and crates no package knows."""
+    if not session.target.pypy:
+        return []
+    home = home_of(session)
+    return sorted(wheel_key(package, session, home) for package in made_here(session).values())
 
 
 def _program(name: str) -> str:

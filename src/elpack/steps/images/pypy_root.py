@@ -80,10 +80,17 @@ def debian_root(  # noqa: PLR0917 - what is fetched, and where to
 
 
 def build_root(
-    target: Target, workspace: Workspace, runner: Runner, say: Callable[[str], None] = lambda _: None
+    target: Target,
+    workspace: Workspace,
+    runner: Runner,
+    say: Callable[[str], None] = lambda _: None,
+    also: Iterable[str] = (),
 ) -> DebianRoot:
-    """Return the root in which everything is unpacked and compiled for PyPy, whichever image it goes into."""
-    return debian_root(DEBIAN, BUILD_PACKAGES, target, workspace, runner, say)
+    """Return the root in which everything is unpacked and compiled for PyPy, whichever image it goes into.
+
+    also: more of Debian's packages, for what few builds need.
+    """
+    return debian_root(DEBIAN, (*BUILD_PACKAGES, *also), target, workspace, runner, say)
 
 
 def _make(folder: Path, suite: str, packages: tuple[str, ...], target: Target, runner: Runner) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elpack.errors import BuildError, Problem
 from elpack.fetch.files import fetch_all
 from elpack.images import uv
-from elpack.images.crates import MIRROR, PROGRAMS, REGISTRY, cargo_config, crates, with_versions
-from elpack.images.pypy import BUILD_PACKAGES, DEBIAN
+from elpack.images.crates import MIRROR, REGISTRY, cargo_config, crates, with_versions
 from elpack.intact import is_intact, remember
 from elpack.run import Command
-from elpack.steps.images.pypy_root import debian_root
 from elpack.store.lock import locked
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from elpack.images.model import RustDist
     from elpack.session import Session
-    from elpack.steps.images.uv_sandbox import Task, UvSandbox
+    from elpack.steps.images.uv_sandbox import Task
 
 _FORMAT = "1"
 """Raise it when what is Rust is compiled in another way than before."""
@@ -36,15 +34,10 @@ ENVIRONMENT = {"CARGO_HOME": _CARGO, "PATH": f"{uv.HOME}/env/bin:/usr/bin:/bin"}
 
 @dataclass(frozen=True, slots=True)
 class Rust:
-    """How one dist is compiled: in `root`, which has cargo, from the crates in the folder `registry`."""
+    """How one dist is compiled: from the crates in the folder `registry`."""
 
     dist: RustDist
-    root: Path
     registry: Path
-
-    def sandbox(self, sandbox: UvSandbox) -> UvSandbox:
-        """Return a sandbox like this one, with cargo."""
-        return replace(sandbox, root=self.root)
 
     def prepare(self, task: Task, source: Path) -> tuple[str, ...]:
         """Let a task's unpacked source take the crates; return what bubblewrap is told to show them.
@@ -63,20 +56,17 @@ def rust_of(session: Session, name: NormalizedName) -> RustDist | None:
     return images.pypy.rust_dist(name) if session.target.pypy and images else None
 
 
-def rust_parts(dist: RustDist, session: Session) -> Iterable[str]:
-    """Yield the parts of a wheel's key that are there for Rust alone."""
+def rust_parts(dist: RustDist, root: str) -> Iterable[str]:
+    """Yield the parts of a wheel's key that are there for Rust alone. root: the digest of the root that has cargo."""
     yield f"rust {_FORMAT}"
     yield from (f"{name} {version}" for name, version in sorted(dist.versions.items()))
-    yield _root(session)[1]
+    yield root
     yield from sorted(str(file.sha256) for file in crates())
 
 
 def rust(dist: RustDist, session: Session) -> Rust:
-    """Return how a dist is compiled, after providing cargo and crates if no earlier run did.
-
-    Raises what fetching raises, and `CommandError` where Debian's mirror cannot be had.
-    """
-    return Rust(dist, _root(session)[0], _registry(session))
+    """Return how a dist is compiled, after providing the crates if no earlier run did. Raises what fetching raises."""
+    return Rust(dist, _registry(session))
 
 
 def take_crates(source: Path, dist: RustDist) -> None:
@@ -93,12 +83,6 @@ def take_crates(source: Path, dist: RustDist) -> None:
     except (OSError, ValueError) as error:
         fix = "see [[images.pypy.rust]] in docs/reference/release-file.md"
         raise BuildError(Problem(f"{dist.dist} cannot take Debian's crates: {error}", source.name, fix=fix)) from error
-
-
-def _root(session: Session) -> tuple[Path, str]:
-    packages = (*BUILD_PACKAGES, *PROGRAMS)
-    root = debian_root(DEBIAN, packages, session.target, session.workspace, session.runner, lambda _: None)
-    return root.folder, root.digest
 
 
 def _registry(session: Session) -> Path:

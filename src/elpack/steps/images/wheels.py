@@ -12,7 +12,7 @@ import hashlib
 import io
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.parser import BytesParser
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -26,11 +26,13 @@ from elpack.archives.metadata import parse_entry_points
 from elpack.builders.emulation import is_emulated
 from elpack.errors import BuildError, ImageError, Problem
 from elpack.images import uv
+from elpack.images.pypy import programs_of
 from elpack.images.root import seconds
 from elpack.intact import is_intact, remember
 from elpack.model import Policy, Sha256
 from elpack.plan.model import Role
 from elpack.plan.paths import wheel_path
+from elpack.steps.images.pypy_root import build_root
 from elpack.steps.images.pypy_rust import ENVIRONMENT as CARGO
 from elpack.steps.images.pypy_rust import rust, rust_of, rust_parts
 from elpack.tools.rpm import write_payload
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from elpack.run import Runner
     from elpack.session import Session
     from elpack.steps.images.home import Home
+    from elpack.steps.images.pypy_root import DebianRoot
     from elpack.steps.images.uv_sandbox import UvSandbox
 
 _FORMAT = "1"
@@ -199,8 +202,9 @@ def wheel_key(package: Package, session: Session, home: Home) -> str:
         parts += [source.sha256 for source in package.sources[:1]]
         parts += sorted(choice.file.sha256 for choice in _requirements(package, session).values() if choice.file)
         parts += sorted(f"{key}={value}" for key, value in _variables(package, session).items())
-        if dist := rust_of(session, package.dist):
-            parts += rust_parts(dist, session)
+        if root := _own_root(package, session):
+            dist = rust_of(session, package.dist)
+            parts += rust_parts(dist, root.digest) if dist else [root.digest]
     else:
         parts += session.results[package.node].digests()
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -256,6 +260,14 @@ def _variables(package: Package, session: Session) -> Mapping[str, str]:
     return own | (images.pypy.environment(package.dist) if images else {})
 
 
+def _own_root(package: Package, session: Session) -> DebianRoot | None:
+    """Return the root that a package is built in for PyPy, where the one of all others lacks a program."""
+    if not session.target.pypy:
+        return None
+    also = programs_of(package, rust=rust_of(session, package.dist) is not None)
+    return build_root(session.target, session.workspace, session.runner, also=also) if also else None
+
+
 def _requirements(package: Package, session: Session) -> Mapping[NormalizedName, Choice]:
     """Return what the build root of a package holds for its backend, from the build lock."""
     nodes = session.plan.by_node()
@@ -284,7 +296,8 @@ def _build(
     log.unlink(missing_ok=True)
     dist = rust_of(session, package.dist)
     compiled = rust(dist, session) if dist else None
-    with (compiled.sandbox(sandbox) if compiled else sandbox).task() as task:
+    root = _own_root(package, session)
+    with (replace(sandbox, root=root.folder) if root else sandbox).task() as task:
         (task.home / "unpacked").mkdir()
         source = extract_sdist(paths[package.sources[0].sha256], task.home / "unpacked")
         (task.home / "requirements").mkdir()
