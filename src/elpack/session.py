@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from elpack.errors import ConfigError, Problem
 from elpack.model import Layout
 from elpack.run import run
-from elpack.steps.build import Unwatched
+from elpack.steps.watch import Unwatched
 from elpack.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from elpack.plan.model import NodeId, Plan
     from elpack.run import Runner
     from elpack.steps.base import Base
-    from elpack.steps.build import Watcher
     from elpack.steps.closure import Sources
     from elpack.steps.gather import Gathered
     from elpack.steps.install import InstallReport
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from elpack.steps.results import Result
     from elpack.steps.sign import Signer
     from elpack.steps.smoke import SmokeReport
+    from elpack.steps.watch import Watcher
     from elpack.workspace import Workspace
 
 

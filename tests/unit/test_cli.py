@@ -35,8 +35,8 @@ from elpack.report.console import console_on
 from elpack.report.tables import plan_json, plan_table
 from elpack.report.terminal import Terminal
 from elpack.session import Options, Session
-from elpack.steps.build import Unwatched
 from elpack.steps.closure import Sources
+from elpack.steps.watch import Unwatched
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:

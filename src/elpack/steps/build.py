@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from elpack.builders import BuildJob, Built, Repository
 from elpack.config.builds import Builds
@@ -18,14 +18,16 @@ from elpack.model import ARCHES
 from elpack.plan.keys import package_key, urgency
 from elpack.run import stop_logged
 from elpack.steps.results import Result
+from elpack.steps.watch import Unwatched
 from elpack.tools.createrepo import create_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from elpack.builders import Builder
     from elpack.model import Target
     from elpack.plan.model import NodeId, Package
+    from elpack.steps.watch import Watcher
     from elpack.store import Entry, Store
 
 _OWN_CODE = frozenset({"wheel.spec.j2", "bundle.spec.j2", "macros.spec.j2", "runtime.spec.j2"})
@@ -33,44 +35,6 @@ _OWN_CODE = frozenset({"wheel.spec.j2", "bundle.spec.j2", "macros.spec.j2", "run
 
 WHEELS_AT_ONCE = 24
 """How many wheels share one build root: enough to forget its cost, few enough to keep all cores busy."""
-
-
-class Watcher(Protocol):
-    """Is told what happens to each package."""
-
-    def started(self, packages: Sequence[Package]) -> None:
-        """Take note that building of these has begun, in one root."""
-
-    def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
-        """Take note that the package is in the store."""
-
-    def postponed(self, packages: Sequence[Package]) -> None:
-        """Take note that these were begun in one root with another that failed, and will be begun again."""
-
-    def failed(self, package: Package) -> None:
-        """Take note that the package did not build."""
-
-    def notice(self, text: str) -> None:
-        """Say something that the user should know."""
-
-
-class Unwatched:
-    """Watches and says nothing."""
-
-    def started(self, packages: Sequence[Package]) -> None:
-        """Take no note."""
-
-    def finished(self, package: Package, seconds: float, *, cached: bool) -> None:
-        """Take no note."""
-
-    def postponed(self, packages: Sequence[Package]) -> None:
-        """Take no note."""
-
-    def failed(self, package: Package) -> None:
-        """Take no note."""
-
-    def notice(self, text: str) -> None:
-        """Take no note."""
 
 
 @dataclass(frozen=True, slots=True)

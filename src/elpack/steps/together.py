@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from elpack.plan.model import NodeId, Package
-    from elpack.steps.build import Watcher
     from elpack.steps.results import Result
     from elpack.steps.sides import Sided
+    from elpack.steps.watch import Watcher
 
 _PAUSE = 0.2
 """Seconds after which whoever waits looks whether he was interrupted."""
