@@ -1,4 +1,4 @@
-"""A small universe: an application and three libraries in checkouts beside each other, and one that is not there."""
+"""A small universe: an application and two libraries in checkouts beside each other, and one that is not there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 WARM = Path(os.environ.get("ELPACK_FAULTS_WARM", REPOSITORY / ".elpack"))
 """A work folder that earlier runs filled: the stand-in is not made twice for a test."""
 
-NEEDS = {"base": (), "lib": ("base",), "side": (), "ghost": (), "app": ("ghost", "lib", "side")}
+TARGET = ("--target", "el9-standin", "--builder", "bwrap")
+NEEDS = {"base": (), "lib": ("base",), "ghost": (), "app": ("ghost", "lib")}
 RELEASE = """\
 [release]
 name = "cosmos"
@@ -34,9 +35,9 @@ app = { path = "../app" }
 base = { path = "../base" }
 ghost = { path = "../ghost" }
 lib = { path = "../lib" }
-side = { path = "../side" }
 
 [wheels]
+packages = ["base"]
 
 [targets.el9-standin]
 python = "3.11"
@@ -53,7 +54,8 @@ def about():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     lines = ["Metadata-Version: 2.4", f"Name: {project['name']}", "Version: 1.0", "License-Expression: MIT"]
     lines += [f"Requires-Dist: {text}" for text in project["dependencies"]]
-    return project["name"], "".join(f"{line}\\n" for line in (*lines, "Summary: A trial", "License-File: LICENSE"))
+    lines += ["Summary: A trial", "License-File: LICENSE", "Description-Content-Type: text/plain", "", "For tests."]
+    return project["name"], "".join(f"{line}\\n" for line in lines)
 
 
 def build_wheel(folder, _settings=None, _metadata=None):
@@ -107,7 +109,7 @@ class Cosmos:
 
     def universe(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """Make all carriers, and return why each was made, by place and package."""
-        done = self.run("universe", "--target", "el9-standin", "--builder", "bwrap", "--json", *arguments)
+        done = self.run("universe", *TARGET, "--json", *arguments)
         results = json.loads(done.stdout)["results"]
         return {place: {name: one["why"] for name, one in found.items()} for place, found in results.items()}
 
