@@ -31,7 +31,7 @@ def push(
     target: Annotated[str, typer.Option("--target", "-t", help="Push only this target's images.")] = "",
     arch: Annotated[
         list[str] | None,
-        typer.Option(help="Push images of this architecture alone, may be given twice; else all of the release."),
+        typer.Option(help="Push images of this architecture alone, may be given twice; else, or all: the release's."),
     ] = None,
     flavour: Flavours = None,
     to: Annotated[
@@ -53,6 +53,7 @@ def push(
 ) -> None:
     """Push the images in dist to a registry, sign them, attest what is in them, and read all of it back."""
     from elpack.fetch.registry import repository_at
+    from elpack.listed import ALL
     from elpack.report.images_pushed import outlook_line, pushed_lines
     from elpack.report.terminal import Terminal
     from elpack.steps.images.image_keys import image_key
@@ -67,7 +68,8 @@ def push(
     images, name = repository_of(release, to)
     screen = Terminal(console_on(sys.stderr), quiet=quiet)
     with screen.phase("Look at the images") as say:
-        found = offers(workspace.dist, release, Wanted(target, flavour or (), arch or ()), snapshot=snapshot)
+        arches = () if ALL in (arch or ()) else arch or ()
+        found = offers(workspace.dist, release, Wanted(target, flavour or (), arches), snapshot=snapshot)
         say(", ".join(offer.tag for offer in found))
     if dry_run:
         with repository_at(name) as repository:

@@ -127,6 +127,9 @@ def test_a_dry_run_only_looks(desk: Desk) -> None:
     assert f"{desk.repository}:26.10.1-1.el9-uv would be pushed" in told
     assert not (desk.registry.storage / "docker").exists()
     assert not (desk.home / ".elpack" / "image.key").exists()
+    assert "there is an image for x86_64, and none for aarch64" in desk.push(
+        "--dry-run", "--arch", "all", code=NO_IMAGES
+    )
 
 
 def test_what_the_registry_refuses_is_one_clear_message(desk: Desk, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
