@@ -31,12 +31,18 @@ def need_for_build(session: Session, flavours: Sequence[Flavour], mode: Mode | N
         fix = "--mode host, which gives the same tree and runs nothing of that architecture; or build it there"
         raise ImageError(Problem(what, "[images] mode", fix=fix))
     if Flavour.PYPY in made:
-        what = f"flavour pypy for {session.target.arch} is compiled on such a machine only, and this one has {MACHINE}"
-        fix = f"name the other flavours by --flavour, or build it on a machine with {session.target.arch}"
-        raise ImageError(Problem(what, "--flavour pypy", fix=fix))
+        need_own_machine(session.target.arch)
     if Flavour.RPM in made:
         rest = "--flavour uv needs none of this"
         _need_emulation(session.target.arch, "dnf runs the scriptlets of the packages that it installs", rest)
+
+
+def need_own_machine(arch: str) -> None:
+    """Raise `ImageError` where flavour `pypy` of an architecture cannot be compiled: on every other machine."""
+    if is_emulated(arch):
+        what = f"flavour pypy for {arch} is compiled on such a machine only, and this one has {MACHINE}"
+        fix = f"name the other flavours by --flavour, or build it on a machine with {arch}"
+        raise ImageError(Problem(what, "--flavour pypy", fix=fix))
 
 
 def need_to_run(arch: str) -> None:

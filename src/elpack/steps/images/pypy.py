@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from elpack.builders.emulation import MACHINE
 from elpack.checks import check_plan
 from elpack.errors import ImageError, Problem
 from elpack.images.pypy import cannot_be_had, pypy_target
@@ -18,6 +17,7 @@ from elpack.steps.buildlock import check_build_lock
 from elpack.steps.closure import close, fetch, read_sources
 from elpack.steps.facts import read_facts
 from elpack.steps.gather import gather
+from elpack.steps.images.foreign import need_own_machine
 from elpack.steps.images.pypy_root import build_root
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ def _as_tried(inputs: Inputs) -> Inputs:
 
 def _planned_target(session: Session) -> Target:
     images = _images(session)
-    if session.target.arch != MACHINE:
-        fix = f"elpack image build --flavour pypy on a machine with {session.target.arch}"
-        what = f"flavour pypy for {session.target.arch} is compiled on such a machine only, and this one has {MACHINE}"
-        raise ImageError(Problem(what, "--flavour pypy", fix=fix))
+    need_own_machine(session.target.arch)
     if session.layout is Layout.SYSTEM:
         raise ImageError(Problem("layout system has no tree for PyPy", "release.layout", fix="layout stack or bundle"))
     target = pypy_target(session.target, images.bases)
