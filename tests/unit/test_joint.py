@@ -84,6 +84,15 @@ def test_who_cross_compiles_has_the_machine_s_own_packages_beside() -> None:
     assert {node("stack/fast"), node("stack/fast", OTHER)} <= set(join(plans[0], [plans[1]], (OTHER,)).roots[name])
 
 
+def test_two_noarch_packages_of_one_name_are_refused_before_a_cross_build() -> None:
+    """In one root dnf would take either."""
+    needing = replace(COMPILED, requires=("lib",))
+    plans = planned(HOME, needing), planned(OTHER, needing, replace(LIB, licence="ISC"))
+    assert join(plans[0], [plans[1]]).roots[node("stack/own", OTHER)]
+    with pytest.raises(ForeignArchError, match=r"a cross build needs shop-python3\.12-lib of both sides"):
+        join(plans[0], [plans[1]], (OTHER,))
+
+
 def test_a_package_of_the_other_architecture_alone_is_cross_compiled_as_well() -> None:
     app = replace(APP, requires=("own", "lib", "fast", "extra"))
     extra = replace(COMPILED, name="extra")

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from elpack.cross.judge import FIX
+from elpack.errors import ForeignArchError, Problem
 from elpack.plan.keys import root_nodes
 from elpack.plan.model import NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from elpack.plan.model import Package, Plan
 
@@ -65,12 +67,13 @@ def join(home: Planned, others: Sequence[Planned], crossed: Collection[str] = ()
     """Return what is built for a plan of the machine's own architecture and the same release's plans of others.
 
     crossed: the architectures whose packages are cross-compiled: their build roots hold what runs in them as well, of
-    the machine's own side.
+    the machine's own side. Raises `ForeignArchError` where one would hold two noarch packages of one name.
     """
     packages, own = list(home.plan.packages), root_nodes(home.plan)
     specs, roots = dict(home.specs), dict(own)
     nodes: list[Mapping[NodeId, NodeId]] = [{package.node: package.node for package in packages}]
     makings: list[Mapping[NodeId, Making]] = []
+    twins: list[Problem] = []
     for other in others:
         making = makings_of(home, other)
         here = {node: node if how is Making.SHARED else _named(other.plan, node) for node, how in making.items()}
@@ -84,9 +87,12 @@ def join(home: Planned, others: Sequence[Planned], crossed: Collection[str] = ()
             specs[name] = other.specs[package.node]
             is_crossed = making[package.node] is Making.COMPILED and other.plan.target.arch in crossed
             beside = _beside(package.node, inside, own) if is_crossed else ()
+            twins += _twins(package, [one for one in inside[package.node] if here[one] != one and one in beside], other)
             roots[name] = tuple(sorted({*beside, *(here[node] for node in inside[package.node])}))
         nodes.append(here)
         makings.append(making)
+    if twins:
+        raise ForeignArchError(*twins)
     return Joint(tuple(packages), specs, roots, tuple(nodes), tuple(makings))
 
 
@@ -121,6 +127,15 @@ def _beside(
 ) -> tuple[NodeId, ...]:
     """Return what the machine's own side has for a package's build root; it need not have the package itself."""
     return own.get(node, tuple(one for one in inside[node] if one in own))
+
+
+def _twins(package: Package, both: Sequence[NodeId], other: Planned) -> Iterator[Problem]:
+    """Yield what a cross build cannot tell apart: noarch packages that are others on each side, by the same names."""
+    nodes = other.plan.by_node()
+    for node in both:
+        if nodes[node].noarch:
+            what = f"a cross build needs {nodes[node].rpm} of both sides, and they differ though both are noarch"
+            yield Problem(what, package.nvr, fix=FIX)
 
 
 def _named(plan: Plan, node: NodeId) -> NodeId:

@@ -150,7 +150,7 @@ def build_of(
     nothing is made for it, and it is no error that nothing here compiles for an architecture.
     """
     first = sessions[0]
-    crossed = {one.target.arch for one in sessions[1:] if _is_crossed(one)}
+    crossed = {one.target.arch for one in sessions[1:] if _is_crossed(one) and not looking}
     joint = join(_planned(first), [_planned(other) for other in sessions[1:]], crossed)
     if first.target.arch != MACHINE and not looking:
         way_of(first)  # or say that nothing here builds for it
