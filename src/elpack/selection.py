@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from elpack.model import LockEdge, UvLock
 
+
 class Place(Protocol):
     """An interpreter on a machine, such as a target: its version without patch level, and its PEP 508 environment."""
 
