@@ -75,6 +75,18 @@ def test_an_encrypted_key_opens_with_its_passphrase_alone(pem: bytes) -> None:
         read_signing_key(pem, lambda: b"other", "image.key")
 
 
+def test_a_wrong_passphrase_is_told_even_where_it_seems_to_open_the_key() -> None:
+    pem = pkcs8(OWN, b"secret")
+    for number in range(5000):
+        try:
+            serialization.load_pem_private_key(pem, b"%d" % number)
+        except ValueError as error:
+            if "decrypt" not in str(error):
+                break
+    with pytest.raises(SigningError, match="the passphrase does not open the key"):
+        read_signing_key(pem, lambda: b"%d" % number)
+
+
 def test_a_throwaway_key_says_so_and_is_not_encrypted() -> None:
     pem = new_key()
     assert not is_encrypted(pem)

@@ -95,7 +95,9 @@ def read_signing_key(pem: bytes, passphrase: Callable[[], bytes], where: str = "
     except CryptoError:
         raise _wrong_passphrase(where) from None
     except (ValueError, TypeError, KeyError, UnsupportedAlgorithm, MemoryError) as error:
-        if "assword" in str(error) or "decrypt" in str(error):
+        # one wrong passphrase of some hundred gives what looks decrypted, and is no key
+        sealed = isinstance(error, ValueError) and is_encrypted(pem) and label not in _COSIGN
+        if sealed or "assword" in str(error):
             raise _wrong_passphrase(where) from None
         # what a library says of a private key may hold parts of it
         raise SigningError(
@@ -153,5 +155,5 @@ def _opened(encoded: bytes, passphrase: bytes) -> bytes:
 
 
 def _wrong_passphrase(where: str) -> SigningError:
-    why = "it was changed, or COSIGN_PASSWORD and --passphrase-file are another key's"
+    why = "it was changed, or COSIGN_PASSWORD and --passphrase-file are another key's, or the key's file is damaged"
     return SigningError(Problem("the passphrase does not open the key", where, why, "run it again with the right one"))
