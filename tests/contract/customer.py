@@ -178,7 +178,7 @@ class Customer:
             "gpgcheck=1\nkeepcache=1\nzchunk=0\n[toys]\nname=toys\n"
             + "".join(f"{key}={value}\n" for key, value in options.items())
         )
-        # asked by name, because an age says nothing on a machine whose clock is set back
+        # metadata of this very second are not old to dnf, whatever their time to live
         fresh = () if "metadata_expire" in self.options else ("--refresh",)
         where = ("--installroot", str(self.root), "--releasever", "9", f"--setopt=cachedir={self.work}/cache")
         # libdnf takes the cache's path as the host's, dnf as the root's

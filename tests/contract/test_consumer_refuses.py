@@ -284,7 +284,7 @@ def test_an_old_repository_played_back_whose_signature_expired(shop: Shop, toys:
     shop.work.mkdir()
     shop.refuses(METADATA)
     # nor does one who was here before believe it
-    said = customer.dnf("--refresh", "downgrade", "toy")
+    said = customer.dnf("downgrade", "toy")
     assert said.code == 1
     assert METADATA in said.text
     assert customer.installed() == "2"
@@ -305,8 +305,7 @@ def test_after_a_refused_refresh_the_cache_installs_nothing_tampered(shop: Shop,
     assert customer.dnf("makecache").code == 0
     overwrite(shop.repo / NEW, (toys / NEW).read_bytes())
     index(shop.repo, shop.people.attacker)
-    # --refresh: metadata of this very second are not old to dnf
-    said = customer.dnf("--refresh", "install", "toy")
+    said = customer.dnf("install", "toy")
     assert said.code == 1, said.text
     assert METADATA in said.text
     # neither from the cache without asking anybody: its digests are those of the good ones
@@ -320,8 +319,7 @@ def test_after_a_refused_refresh_skip_if_unavailable_installs_nothing(shop: Shop
     customer = shop.customer(skip_if_unavailable="1")
     assert customer.dnf("makecache").code == 0
     index(shop.repo, shop.people.attacker)
-    # --refresh: metadata of this very second are not old to dnf
-    said = customer.dnf("--refresh", "install", "toy")
+    said = customer.dnf("install", "toy")
     assert said.code == 1, said.text
     assert METADATA in said.text
     assert customer.installed() == ""
