@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -119,6 +120,30 @@ def test_the_compilers_have_the_names_that_debian_compiled_by(arch: str) -> None
     found = dict(programs(arch))
     assert f"-target {arch}-linux-gnu." in found[f"usr/local/bin/{arch}-linux-gnu-gcc"]
     assert "zig c++" in found["usr/local/bin/g++"]
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ("-O2 -MD -MT a.o -MF a.d -MP -o a.o -c a.c", "-O2 -o a.o -c a.c"),
+        ("-MMD -MTx -MQ y -MFa.d -c a.c", "-c a.c"),
+        ("-MM -MF keep.d a.c", "-MM -MF keep.d a.c"),
+        ("-march=x86-64-v2 -L/usr/lib -DMD=-MD", "-march=x86_64_v2 -DMD=-MD"),
+    ],
+)
+def test_the_compilers_ask_zig_for_nothing_that_it_does_not_keep(tmp_path: Path, given: str, seen: str) -> None:
+    text = dict(programs("x86_64"))["usr/local/bin/cc"].replace("exec /opt/zig/zig", "exec echo")
+    done = subprocess.run(
+        ["/bin/sh", "-c", text, "cc", *given.split()],
+        env={"ELPACK_GLIBC": "2.28"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith(f"-idirafter /opt/include {seen} -g0\n")
+    # who moves the list to its place finds one
+    assert [path.read_text() for path in tmp_path.iterdir()] == [""] * ("a.d" in given)
 
 
 @pytest.mark.parametrize(

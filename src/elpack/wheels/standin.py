@@ -20,11 +20,27 @@ GLIBC = "ELPACK_GLIBC"
 """The variable that tells the compilers in the image which glibc to link for."""
 
 # zig spells processors in its own way, lacks a linker's option that Debian's interpreters ask for, and checks for
-# undefined behaviour unless told not to; Debian's own libraries are not to be linked
+# undefined behaviour unless told not to; Debian's own libraries are not to be linked. With -MD zig compiles past its
+# cache: nothing is built a second time in a container, so a list of what a file depends on may be empty
 _COMPILER = """\
 #!/bin/sh
+listed=
+for word; do
+    case $word in -MD | -MMD) listed=yes ;; esac
+done
+before=
 for word; do
     shift
+    if [ "$before" ]; then
+        [ "$before" != -MF ] || : > "$word"
+        before= && continue
+    fi
+    case $listed$word in
+    yes-MD | yes-MMD | yes-MP) continue ;;
+    yes-M[FTQ]) before=$word && continue ;;
+    yes-MF*) : > "${{word#-MF}}" && continue ;;
+    yes-M[TQ]*) continue ;;
+    esac
     case $word in
     -march=x86-64) word=-march=x86_64 ;;
     -march=x86-64-v?) word=-march=x86_64_v${{word#-march=x86-64-v}} ;;
