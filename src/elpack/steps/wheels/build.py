@@ -10,7 +10,7 @@ from configparser import ConfigParser
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
@@ -33,7 +33,7 @@ from elpack.steps.wheels.image import standin_for
 from elpack.steps.wheels.judge import approve
 from elpack.steps.wheels.judges import Judges, policies
 from elpack.steps.wheels.lock import locked_files, renew_wheels_lock, wheelhouse
-from elpack.steps.wheels.manifest import entries, missing_of, write_manifest
+from elpack.steps.wheels.manifest import entries, missing_of, remove_stale, still_true, write_manifest
 from elpack.steps.wheels.pure import PureWheels, pure_wheels
 from elpack.steps.wheels.trial import recalled
 from elpack.wheels.cibuildwheel import Run, configuration
@@ -359,16 +359,18 @@ def _hand_over(building: _Building, results: Sequence[Built]) -> None:
     """Put wheels and sdists into dist/wheels, and write what is known of each into the manifest."""
     into = building.workspace.dist / "wheels"
     into.mkdir(parents=True, exist_ok=True)
-    known = {str(entry["file"]): entry for entry in entries(into)}
-    for facts, path in building.sdists.values():
-        known[facts.filename] = _put(path, facts.filename, into) | {"kind": "sdist", "package": facts.metadata.name}
-    for one in results:
-        if one.wheel is not None:
-            known[one.wheel.name] = _put(one.wheel, one.wheel.name, into) | _told(building, one)
-    reasons = {one.cell: one.error.partition("\n")[0] for one in results if one.problems}
+    before = entries(into)
+    sdists = [facts for facts, _ in building.sdists.values()]
+    made: list[Mapping[str, Any]] = [
+        _put(path, facts.filename, into) | {"kind": "sdist", "package": facts.metadata.name}
+        for facts, path in building.sdists.values()
+    ]
+    made += [_put(one.wheel, one.wheel.name, into) | _told(building, one) for one in results if one.wheel]
     every = places(building.project, building.sdists, standin=bool(building.images))
-    files = [entry for name, entry in known.items() if (into / name).exists()]
+    files = [one for one in (*made, *still_true(before, made, sdists, every)) if (into / one["file"]).exists()]
+    reasons = {one.cell: one.error.partition("\n")[0] for one in results if one.problems}
     write_manifest(into, files, missing_of(every, files, reasons), recalled(into))
+    remove_stale(into, before, files)
 
 
 def _put(path: Path, name: str, into: Path) -> dict[str, object]:
@@ -382,7 +384,9 @@ def _put(path: Path, name: str, into: Path) -> dict[str, object]:
 
 def _told(building: _Building, one: Built) -> dict[str, object]:
     cell = one.cell
+    sdist, _ = building.sdists[cell.package]
     told: dict[str, object] = {"kind": "wheel", "package": str(cell.package), "how": str(cell.how)}
+    told["sdist"] = sdist.sha256
     if cell.arch:
         told |= {"interpreter": cell.interpreter, "arch": cell.arch, "platform": cell.platform}
         told["image"] = building.images[cell.arch].digest if cell.how is How.STANDIN else pinned_image(cell)

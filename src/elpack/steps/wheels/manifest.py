@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from elpack.atomic import write_text
 
@@ -12,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from packaging.utils import NormalizedName
+
+    from elpack.model import SdistFacts
     from elpack.wheels.model import Cell
 
 MANIFEST = "manifest.json"
@@ -38,18 +45,76 @@ def write_manifest(
     write_text(folder / MANIFEST, json.dumps({"files": told, "missing": lacking}, indent=2) + "\n")
 
 
+def still_true(
+    before: Iterable[Mapping[str, Any]],
+    made: Sequence[Mapping[str, Any]],
+    sdists: Iterable[SdistFacts],
+    cells: Iterable[Cell],
+) -> list[Mapping[str, Any]]:
+    """Return the entries of before that stand beside what was made now.
+
+    Others are of another version or source of their package, of a place that the matrix has no more, or of one that
+    was made anew.
+    """
+    current = {canonicalize_name(one.metadata.name): one for one in sdists}
+    free = {_place_of(cell) for cell in cells} - {_told_place(entry) for entry in made}
+    names = {entry["file"] for entry in made}
+    return [
+        entry
+        for entry in before
+        if entry["file"] not in names and _is_of(entry, current) and _told_place(entry) in free
+    ]
+
+
+def remove_stale(folder: Path, before: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) -> None:
+    """Remove files that the manifest of before lists and that of now does not.
+
+    A file that nobody listed, or that is another one by now, is a user's, and stays.
+    """
+    kept = {entry["file"] for entry in now}
+    for entry in before:
+        path = folder / entry["file"]
+        ours = path.parent == folder and path.is_file() and not path.is_symlink()
+        if entry["file"] not in kept and ours and _sha256(path) == entry.get("sha256"):
+            path.unlink()
+
+
 def missing_of(
     cells: Iterable[Cell], files: Sequence[Mapping[str, Any]], reasons: Mapping[Cell, str]
 ) -> list[dict[str, str]]:
     """Return the places that no file is of, each with the reason: that of the matrix, or why its build failed."""
-    there = {tuple(entry.get(key, "") for key in _PLACE) for entry in files if entry.get("kind") == "wheel"}
+    there = {_told_place(entry) for entry in files if entry.get("kind") == "wheel"}
     found = []
     for cell in cells:
-        place = (str(cell.package), cell.interpreter, cell.arch, cell.platform if cell.arch else "")
-        if place not in there:
+        if (place := _place_of(cell)) not in there:
             reason = cell.reason if not cell.how.is_built else reasons.get(cell, "it was not asked for yet")
             found.append({**dict(zip(_PLACE, place, strict=True)), "reason": reason})
     return found
+
+
+def _place_of(cell: Cell) -> tuple[str, ...]:
+    return (str(cell.package), cell.interpreter, cell.arch, cell.platform if cell.arch else "")
+
+
+def _told_place(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(entry.get(key, "")) for key in _PLACE)
+
+
+def _is_of(entry: Mapping[str, Any], sdists: Mapping[NormalizedName, SdistFacts]) -> bool:
+    """Tell whether an entry is a wheel of one of these sdists; older manifests tell the version only."""
+    try:
+        name, version = parse_wheel_filename(entry["file"])[:2]
+    except InvalidWheelFilename:
+        return False
+    sdist = sdists.get(name)
+    if sdist is None or Version(sdist.metadata.version) != version:
+        return False
+    return bool(entry.get("sdist", sdist.sha256) == sdist.sha256)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _with_tests(entry: Mapping[str, Any], tests: Sequence[Any]) -> dict[str, Any]:
