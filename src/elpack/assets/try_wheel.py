@@ -15,7 +15,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-SECONDS = 60
 LINES = 6
 KEPT = 20
 
@@ -26,7 +25,7 @@ def main() -> None:
     answer = {}
     if "imports" in question:
         answer["imports"] = {name: failure(name) for name in question["imports"]}
-        answer["scripts"] = {name: started(name) for name in question["scripts"]}
+        answer["scripts"] = {name: started(name, question["seconds"]) for name in question["scripts"]}
     if "suite" in question:
         answer["suite"] = suite(question["suite"])
     Path(sys.argv[2]).write_text(json.dumps(answer), encoding="utf-8")
@@ -41,15 +40,18 @@ def failure(name: str) -> str:
     return ""
 
 
-def started(name: str) -> str:
-    """Return how a command answers: the option that it knows, "neither", or what it said when it broke."""
+def started(name: str, seconds: float) -> str:
+    """Return how a command answers: the option that it knows, "neither", or what it said when it broke.
+
+    seconds: how long it may take.
+    """
     program = Path(sys.executable).with_name(name)
     if not program.exists():
         return "it was not installed"
     for option in ("--version", "--help"):
         try:
             done = subprocess.run(
-                [str(program), option], stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
+                [str(program), option], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"broken: {error}"

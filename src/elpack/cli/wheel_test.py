@@ -51,7 +51,7 @@ def try_wheels(
 ) -> None:
     """Install wheels and sdists on each interpreter that is here, import and start them, run their own tests."""
     from elpack.report.tried import tried_json, tried_table
-    from elpack.steps.wheels.trial import refuse_failed, remember
+    from elpack.steps.wheels.trial import refuse_failed
     from elpack.steps.wheels.trials import Wanted, try_release
 
     workspace = workspace_of(file, work, dist)
@@ -67,7 +67,6 @@ def try_wheels(
         offline=offline,
     )
     trials = try_release(workspace, wanted, (lambda _: None) if quiet or as_json else show)
-    remember(trials, workspace.dist / "wheels")
     if as_json:
         print_json(tried_json(trials))
     elif not quiet:

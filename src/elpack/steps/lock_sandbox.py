@@ -44,6 +44,7 @@ _LOADERS = {
 _BUILD_BYTES = 1 << 30
 _MOST_BYTES = 1 << 24
 _LIMITS = Limits(disk=4 << 30, log=_MOST_BYTES, time=900)
+_EMULATED_LIMITS = replace(_LIMITS, time=7200)
 _MOST_ANSWERS = 200
 
 
@@ -144,12 +145,13 @@ class LockSandbox:
     def _within_limits(self, command: Command) -> Completed:
         descriptor, record = tempfile.mkstemp(suffix=".groups", dir=self.work)
         os.close(descriptor)
-        measure = Measure((self.work,), _LIMITS.disk)
-        fence = Fence(_LIMITS, fence_name(Path(record)), Path(record), Mechanism.here(), measure)
+        limits = _EMULATED_LIMITS if self.emulated else _LIMITS
+        measure = Measure((self.work,), limits.disk)
+        fence = Fence(limits, fence_name(Path(record)), Path(record), Mechanism.here(), measure)
         with fence.around(command) as enclosed:
             result = self.runner(enclosed)
         if result.ended:
-            problem = met(result.ended, _LIMITS, command.argv[-1], result.tail(4))
+            problem = met(result.ended, limits, command.argv[-1], result.tail(4))
             raise BuildLockError(replace(problem, fix="package another version, or report it to its maintainers"))
         return result
 

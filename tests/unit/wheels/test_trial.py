@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +15,14 @@ from tests.unit.test_archives_wheel import DIGEST, make_wheel
 
 from elpack.archives import read_wheel
 from elpack.assets import try_wheel
+from elpack.builders.emulation import MACHINE, SLOWER
 from elpack.errors import CommandError, WheelError
-from elpack.model import ArchivedFile
+from elpack.model import ArchivedFile, EntryPoint
 from elpack.report.tried import tried_json, tried_table
 from elpack.run import Command, Completed
 from elpack.steps.wheels.interpreters import found_interpreters
 from elpack.steps.wheels.manifest import entries, missing_of, write_manifest
-from elpack.steps.wheels.trial import Material, materials_of, recalled, refuse_failed, remember
+from elpack.steps.wheels.trial import Material, Trials, _imported, materials_of, recalled, refuse_failed, remember
 from elpack.wheels.columns import Column
 from elpack.wheels.model import INTERPRETERS, Cell, How
 from elpack.wheels.trial import Origin, Part, State, Suite, Trial, imports_of, suite_of
@@ -118,6 +120,43 @@ def test_the_manifest_tells_what_was_tried_of_these_very_bytes(tmp_path: Path) -
     assert (
         missing_of([cell], [{**listed, "interpreter": "cp312", "arch": "x86_64", "platform": cell.platform}], {}) == []
     )
+
+
+def test_each_trial_is_kept_as_soon_as_it_ended(tmp_path: Path) -> None:
+    """A run that is broken off keeps what was tried."""
+    sdist = tmp_path / "demo-1.0.tar.gz"
+    materials = [Material(canonicalize_name("demo"), (), sdist), Material(canonicalize_name("other"))]
+    kept: list[Trial] = []
+
+    def breaks_off(trial: Trial) -> None:
+        kept.append(trial)
+        if trial.package == "other":
+            raise KeyboardInterrupt
+
+    trials = Trials(None, (2, 36))  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        trials.run(materials, {"cp312": None}, keep=breaks_off)
+    assert [(one.package, one.origin) for one in kept] == [
+        ("demo", Origin.WHEEL),
+        ("demo", Origin.SDIST),
+        ("other", Origin.WHEEL),
+    ]
+
+
+def test_emulated_commands_may_take_longer(tmp_path: Path) -> None:
+    """As everything that is emulated."""
+    asked: list[dict[str, object]] = []
+
+    def answer(question: dict[str, object]) -> dict[str, object]:
+        asked.append(question)
+        return {}
+
+    facts = replace(holding(tmp_path, "demo/__init__.py"), console_scripts=(EntryPoint("demo", "demo:main"),))
+    for arch in (MACHINE, "s390x"):
+        python = SimpleNamespace(column=SimpleNamespace(arch=arch))
+        environment = SimpleNamespace(python=python, ask=answer)
+        list(_imported(environment, facts))  # type: ignore[arg-type]
+    assert [one["seconds"] for one in asked] == [60, 60 * SLOWER]
 
 
 def test_reports_tell_what_was_not_run() -> None:
@@ -219,7 +258,7 @@ def test_the_program_in_there(tmp_path: Path) -> None:
     (tests / "test_b.py").write_text("import gone\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     suite = {"folder": str(tmp_path), "configuration": str(tmp_path / "pytest.ini"), "places": [str(tests)]}
-    question = {"imports": ["sound", "leaves", "gone"], "scripts": ["no-such-command"], "suite": suite}
+    question = {"imports": ["sound", "leaves", "gone"], "scripts": ["no-such-command"], "seconds": 1, "suite": suite}
     (tmp_path / "question").write_text(json.dumps(question))
     argv = [sys.executable, try_wheel.__file__, str(tmp_path / "question"), str(tmp_path / "answer")]
     subprocess.run(argv, check=True, capture_output=True, env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"})
@@ -240,12 +279,12 @@ def test_a_command_is_asked_gently(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "neither": "exit 3",
         "broken": 'echo "Traceback (most recent call last)" >&2; exit 1',
         "killed": "kill -9 $$",
+        "slow": "sleep 9",
     }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
-    said = {
-        name: try_wheel.started(name).partition(":")[0] for name in ("good", "helps", "neither", "broken", "killed")
-    }
+    names = ("good", "helps", "neither", "broken", "killed")
+    said = {name: try_wheel.started(name, 60).partition(":")[0] for name in names}
     assert said == {
         "good": "--version",
         "helps": "--help",
@@ -253,3 +292,4 @@ def test_a_command_is_asked_gently(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "broken": "broken",
         "killed": "broken",
     }
+    assert "timed out after 0.1 seconds" in try_wheel.started("slow", 0.1)

@@ -19,6 +19,7 @@ from packaging.utils import (
 
 from elpack.archives import extract_sdist, read_sdist, read_wheel
 from elpack.atomic import write_text
+from elpack.builders.emulation import patience
 from elpack.errors import ElpackError, Problem, WheelError
 from elpack.model import Sha256
 from elpack.steps.wheels.environment import Environment
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 RESULTS = "tests.json"
 _SHOWN = 5
+_SECONDS = 60
+"""How long a command may take to answer, where it is not emulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +73,19 @@ class Trials:
         materials: Sequence[Material],
         pythons: Mapping[str, Found | None],
         progress: Callable[[str], None] = lambda _: None,
+        keep: Callable[[Trial], None] = lambda _: None,
     ) -> tuple[Trial, ...]:
-        """Return a trial for each package, origin and interpreter; None stands for an interpreter that is not here."""
+        """Return a trial for each package, origin and interpreter; None stands for an interpreter that is not here.
+
+        keep: gets each as soon as it ended, so that a run that is broken off loses none of them.
+        """
         found = []
         for material in materials:
             for tag, python in pythons.items():
                 for origin in Origin:
                     progress(f"{material.package} from its {origin} on {tag}")
                     found.append(self._one(material, origin, tag, python, materials))
+                    keep(found[-1])
         return tuple(found)
 
     def _one(
@@ -251,7 +259,8 @@ def _requirements(unmet: str, lacking: Mapping[str, str]) -> Part:
 def _imported(environment: Environment, wheel: WheelFacts) -> Iterator[Part]:
     imports = imports_of(wheel)
     scripts = [one.name for one in wheel.console_scripts]
-    answer = environment.ask({"imports": imports, "scripts": scripts})
+    seconds = _SECONDS * patience(environment.python.column.arch)
+    answer = environment.ask({"imports": imports, "scripts": scripts, "seconds": seconds})
     broken = {name: str(why) for name, why in answer.get("imports", {}).items() if why}
     told = "; ".join(f"{name}: {why}" for name, why in sorted(broken.items())[:_SHOWN])
     yield Part(

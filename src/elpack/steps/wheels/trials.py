@@ -20,7 +20,7 @@ from elpack.steps.wheels.interpreters import found_interpreters, standin_interpr
 from elpack.steps.wheels.judge import found_in
 from elpack.steps.wheels.lock import locked_files
 from elpack.steps.wheels.requirements import Locked
-from elpack.steps.wheels.trial import Trials, materials_of
+from elpack.steps.wheels.trial import Trials, materials_of, remember
 from elpack.wheels.model import INTERPRETERS, Wheels
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ class Wanted:
 def try_release(
     workspace: Workspace, wanted: Wanted, progress: Callable[[str], None], runner: Runner = run
 ) -> tuple[Trial, ...]:
-    """Return how each package went on each interpreter. Raises `WheelError` for names that nobody knows."""
+    """Return how each package went on each interpreter; each trial is kept in dist/wheels as soon as it ended.
+
+    Raises `WheelError` for names that nobody knows.
+    """
     project = read_project(workspace)
     made = workspace.dist / "wheels"
     places = list(wanted.files) or ([made] if made.is_dir() and any(made.glob("*.whl")) else [])
@@ -85,7 +88,9 @@ def try_release(
     locked = Locked(project, sources, workspace, sandbox, glibc, wanted.compile, wanted.offline, house)
     materials = materials_of(files, sdists, wanted.packages)
     try:
-        return Trials(locked, glibc, wanted.suites).run(materials, pythons, progress)
+        return Trials(locked, glibc, wanted.suites).run(
+            materials, pythons, progress, lambda trial: remember([trial], made)
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
