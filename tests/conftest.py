@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from elpack.builders.emulation import MACHINE, emulation
 from elpack.model import ARCHES, Target
@@ -47,6 +48,10 @@ WAMP_SDISTS = {
         "b43a83b2c20757d3053979cb68cd058bd484684bc39cd6be9803719d2dae1f02",
     ),
 }
+
+# A busy machine is no defect: no example has a time limit
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "busy")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # To shrink a failure takes minutes, for each try starts processes; what is wrong is listed one by one anyway.
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
-SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+SHARED = [HealthCheck.function_scoped_fixture]
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_the_provides_of_the_closure(generator: Path) -> None:
         assert f"python3.12dist({dist.name}) = {provided_version(Version(dist.version))}" in lines
 
 
-@settings(max_examples=12, deadline=None, phases=UNSHRUNK, suppress_health_check=SLOW)
+@settings(max_examples=12, phases=UNSHRUNK, suppress_health_check=SHARED)
 @given(st.lists(versions(), min_size=20, max_size=40))
 def test_provides_of_any_version(generator: Path, found: list[Version]) -> None:
     dists = [Metadata(version=str(version)) for version in found]
@@ -175,7 +175,7 @@ MARKERS = st.sampled_from(
 REQUIREMENTS = st.builds("{}{}{}".format, EXTRAS, specifier_sets(versions().map(str)), MARKERS)
 
 
-@settings(max_examples=20, deadline=None, phases=UNSHRUNK, suppress_health_check=SLOW)
+@settings(max_examples=20, phases=UNSHRUNK, suppress_health_check=SHARED)
 @given(st.lists(REQUIREMENTS, min_size=20, max_size=40))
 def test_any_requirement(generator: Path, environment: Mapping[str, str], found: list[str]) -> None:
     dist = Metadata(requires_dist=tuple(f"x{number}{text}" for number, text in enumerate(found)))

@@ -80,7 +80,7 @@ def test_the_corners(needs: Callable[..., None], tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-@settings(max_examples=4, deadline=None, phases=UNSHRUNK, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, phases=UNSHRUNK, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(specifier_sets(WHOLE), WHOLE), min_size=40, max_size=80))
 def test_any_specifiers(needs: Callable[..., None], tmp_path: Path, asked: list[tuple[str, str]]) -> None:
     needs("rpmbuild")

@@ -10,7 +10,7 @@ import operator
 import re
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -100,7 +100,7 @@ def test_the_judge_itself(needs: Callable[..., None]) -> None:
     assert accepted([(text, Version(version)) for text, version in questions]) == [True, False, False, True, True]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.lists(specifier_sets(WHOLE), min_size=8, max_size=16), st.lists(WHOLE, min_size=8, max_size=24))
 @example(CORNERS, BESIDE_THEM)
 def test_a_range_holds_when_the_specifier_does(needs: Callable[..., None], sets: list[str], found: list[str]) -> None:
@@ -115,7 +115,7 @@ def test_a_range_holds_when_the_specifier_does(needs: Callable[..., None], sets:
     assert wrong == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.lists(specifier_sets(versions().map(str)), min_size=8, max_size=16), st.lists(WHOLE, min_size=8, max_size=24))
 @example(
     [

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -53,7 +53,7 @@ def test_the_judge_itself(needs: Callable[..., None]) -> None:
     assert compared([("1.0", "1.0"), ("1.0~a", "1.0"), ("1.0^a", "1.0"), ("1.9", "1.10")]) == [0, -1, 1, -1]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(versions(), min_size=12, max_size=40))
 @example(
     [Version(text) for text in ("1.0.dev1", "1.0a1.dev1", "1.0a1", "1.0a1.post1", "1.0rc1", "1.0", "1.0+a", "1.1")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml as parser
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elpack.images.kubernetes import kubernetes
@@ -166,7 +166,6 @@ WORDS = (
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(keys, values, min_size=1, max_size=4))
 def test_yaml_is_read_as_it_was_written(document: dict[str, Any]) -> None:
     assert list(parser.safe_load_all(yaml([document, document]))) == [document, document]
