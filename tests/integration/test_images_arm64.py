@@ -39,7 +39,7 @@ def both(needs: Callable[..., None], emulated: str) -> dict[str, Any]:
     """Make the images of both architectures, and return what `--json` says of them."""
     assert emulated
     needs("podman", *TOOLS)
-    done = elpack("image", "build", *STANDIN, "--arch", "all", "--json")
+    done = elpack("image", "build", *STANDIN, "--arch", "all", "--way", "cross", "--json")
     assert done.returncode == 0, done.stderr[-6000:]
     return dict(json.loads(done.stdout))
 
