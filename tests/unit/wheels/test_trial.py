@@ -22,7 +22,16 @@ from elpack.report.tried import tried_json, tried_table
 from elpack.run import Command, Completed
 from elpack.steps.wheels.interpreters import found_interpreters
 from elpack.steps.wheels.manifest import entries, missing_of, write_manifest
-from elpack.steps.wheels.trial import Material, Trials, _imported, materials_of, recalled, refuse_failed, remember
+from elpack.steps.wheels.trial import (
+    Material,
+    Trials,
+    _imported,
+    _wanted,
+    materials_of,
+    recalled,
+    refuse_failed,
+    remember,
+)
 from elpack.wheels.columns import Column
 from elpack.wheels.model import INTERPRETERS, Cell, How
 from elpack.wheels.trial import Origin, Part, State, Suite, Trial, imports_of, suite_of
@@ -141,6 +150,19 @@ def test_each_trial_is_kept_as_soon_as_it_ended(tmp_path: Path) -> None:
         ("demo", Origin.SDIST),
         ("other", Origin.WHEEL),
     ]
+
+
+def test_what_a_suite_wants_beside_the_package() -> None:
+    requires = (
+        "attrs",
+        "pytest-twisted; extra == 'dev'",
+        "mock; extra == 'tests'",
+        "Zope.Interface>=5; extra == 'all'",
+        "sphinx; extra == 'docs'",
+    )
+    sdist = SimpleNamespace(metadata=SimpleNamespace(requires_dist=requires))
+    found = _wanted(sdist, {"attrs", "zope-interface"})  # type: ignore[arg-type]
+    assert found == ["pytest-twisted", "mock", "Zope.Interface"]
 
 
 def test_emulated_commands_may_take_longer(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from elpack.wheels.columns import fitting_tags
 from elpack.wheels.trial import Origin, Part, State, Suite, Trial, imports_of, suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.tags import Tag
@@ -170,7 +170,7 @@ class Trials:
         suite = suite_of(inside, paths)
         if not suite.inside and not suite.outside:
             return Part("suite", State.SKIPPED, "neither its sdist nor its wheel holds tests")
-        needs = self.locked.testing(_wanted(sdist), python)
+        needs = self.locked.testing(_wanted(sdist, self.locked.dists(python)), python)
         if "pytest" not in needs.files:
             return Part("suite", State.SKIPPED, "the application's lock has no pytest that runs here")
         try:
@@ -296,15 +296,19 @@ def _suite_part(environment: Environment, suite: Suite, source: Path) -> Part:
     return Part("suite", State.FAILED if failed else State.PASSED, told, dict(counts))
 
 
-def _wanted(sdist: SdistFacts) -> list[str]:
-    """Return the plugins of pytest, and what extras for tests ask for, by the names in an sdist's metadata."""
+def _wanted(sdist: SdistFacts, closure: Container[str]) -> list[str]:
+    """Return the plugins of pytest, and what extras ask for, by the names in an sdist's metadata.
+
+    Of an extra that is not for tests, only what the application has: txaio's tests skip Twisted's half without Twisted.
+    """
     from packaging.requirements import Requirement
 
     found = []
     for text in sdist.metadata.requires_dist:
         requirement = Requirement(text)
         extra = str(requirement.marker or "")
-        if requirement.name.lower().startswith("pytest-") or "'test" in extra or '"test' in extra:
+        optional = "extra" in extra and canonicalize_name(requirement.name) in closure
+        if optional or requirement.name.lower().startswith("pytest-") or "'test" in extra or '"test' in extra:
             found.append(requirement.name)
     return found
 
