@@ -39,8 +39,9 @@ class BaseDefinition:
     the stand-in's packages, its name in the engine. made_from: what a Containerfile below containers/bases/ starts
     from, where somebody has to build it first; `reference` is an example then. python: path of its interpreter;
     version: that interpreter's minor version; pypy: the version of PyPy, where it is one. glibc: the newest symbols
-    that it has. packages: what is installed in it, of the stand-in's, or of that release of Debian. targets: those
-    whose base it is unless the release says otherwise.
+    that it has. packages: what is installed in it, of the stand-in's, or of that release of Debian. later: functions of
+    PyPy's C interface that its program is compiled with, where the library lacks them. targets: those whose base it is
+    unless the release says otherwise.
     """
 
     name: str
@@ -56,6 +57,7 @@ class BaseDefinition:
     standin: bool = False
     pypy: str = ""
     debian: str = ""
+    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

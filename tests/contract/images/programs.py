@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PLACE, _HEAD = 0x400000, 64 + 56
 _MACHINES = {"amd64": 62, "arm64": 183}
@@ -19,6 +23,27 @@ def program(architecture: str) -> bytes:
     head = struct.pack("<HHIQQQIHHHHHH", 2, _MACHINES[architecture], 1, _PLACE + _HEAD, 64, 0, 0, *sizes)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _PLACE, _PLACE, size, size, 0x1000)
     return identity + head + segment + content
+
+
+def shared(asked: Iterable[str] = (), given: Iterable[str] = (), *, weak: Iterable[str] = ()) -> bytes:
+    """Return a library that has nothing but its table of symbols: undefined ones, defined ones, and weak undefined."""
+    names, symbols = b"\0", bytes(24)
+    for group, bind, section in ((asked, 1, 0), (given, 1, 1), (weak, 2, 0)):
+        for name in group:
+            symbols += struct.pack("<IBBHQQ", len(names), bind << 4 | 2, 0, section, 0, 0)
+            names += f"{name}\0".encode()
+    titles = b"\0.dynsym\0.dynstr\0.shstrtab\0"
+    places = (64, 64 + len(symbols), 64 + len(symbols) + len(names))
+    end = places[2] + len(titles)
+    head = struct.pack("<HHIQQQIHHHHHH", 3, _MACHINES["amd64"], 1, 0, 0, end, 0, 64, 0, 0, 64, 4, 3)
+    sections = bytes(64)
+    for title, kind, place, size, link, each in (
+        (1, 11, places[0], len(symbols), 2, 24),
+        (9, 3, places[1], len(names), 0, 0),
+        (17, 3, places[2], len(titles), 0, 0),
+    ):
+        sections += struct.pack("<IIQQQQIIQQ", title, kind, 0, 0, place, size, link, 1, 8, each)
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + head + symbols + names + titles + sections
 
 
 def _amd64(length: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from elpack.atomic import write_text
@@ -21,6 +21,7 @@ from elpack.model import Sha256
 from elpack.steps.images.database import export_database
 from elpack.steps.images.members import database, members, owned_paths
 from elpack.steps.images.pins import pins
+from elpack.steps.images.pypy_program import program, program_parts
 from elpack.steps.images.pypy_root import debian_root, image_members
 from elpack.steps.images.tars import write_layer
 from elpack.store.lock import locked
@@ -92,14 +93,15 @@ def _standin(definition: BaseDefinition, session: Session, engine: Engine, say: 
     work = session.workspace.work / "image-base" / session.target.arch / definition.name
     work.mkdir(parents=True, exist_ok=True)
     debian = _debian(definition, session, say) if definition.debian else None
-    parts = (_FORMAT, session.target.arch, debian.digest if debian else session.base.digest, *definition.packages)
+    parts = [_FORMAT, session.target.arch, debian.digest if debian else session.base.digest, *definition.packages]
+    parts += program_parts(debian, definition.later, session) if debian else ()
     home = work / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     with locked(work / "image-base.lock"):
         if not (home / _FACTS).exists():
             for old in work.glob(f"*/{_FACTS}"):
                 shutil.rmtree(old.parent)
             say(f"base {definition.reference}: {definition.title}")
-            _unpack(debian, session.target.arch, home) if debian else _make(definition, session, home)
+            _unpack(debian, definition, session, home) if debian else _make(definition, session, home)
     told = json.loads((home / _FACTS).read_text())
     layer = Layer("base", home / _TAR, Sha256(told["sha256"]), told["size"])
     labels = {"io.elpack.standin": definition.title, "io.elpack.base": layer.sha256}
@@ -118,12 +120,16 @@ def _debian(definition: BaseDefinition, session: Session, say: Callable[[str], N
     return debian_root(definition.debian, definition.packages, session.target, session.workspace, session.runner, say)
 
 
-def _unpack(root: DebianRoot, arch: str, home: Path) -> None:
+def _unpack(root: DebianRoot, definition: BaseDefinition, session: Session, home: Path) -> None:
     """Write what an image gets of a root of Debian's as one tar. Its time is that of its newest file."""
     partial = home.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    layer = write_layer(OS, image_members(root, arch), partial)
+    own, place = program(root, definition.later, session), definition.python.lstrip("/")
+    found = image_members(root, session.target.arch)
+    if own is not None:
+        found = (replace(one, source=None, content=own) if one.path == place else one for one in found)
+    layer = write_layer(OS, found, partial)
     layer.tar.rename(partial / _TAR)
     write_text(partial / _FACTS, json.dumps({"sha256": layer.sha256, "size": layer.size, "when": root.when}))
     shutil.rmtree(home, ignore_errors=True)

@@ -13,6 +13,7 @@ from elpack import __version__
 from elpack.listed import PACKAGES
 from elpack.manifest import digest_of, effective, write_json
 from elpack.steps.images.home import home_of
+from elpack.steps.images.pypy_program import program_digest
 from elpack.steps.images.recipe import base_definition
 from elpack.steps.images.uv_inputs import made_here
 from elpack.steps.images.uv_sandbox import uv_program
@@ -42,18 +43,23 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
     packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
     base = asdict(base_definition(session))
+    later = base.pop("later")
     programs = [_program(name) for name in ("finish_tree.py", "uv_task.py")] + [digest_of(uv_program())]
     inputs = [base, session.base.digest, listed.fingerprint, sources, packages]
-    whole = [_FORMAT, __version__, text, settings, programs, *inputs, *_compiled(session)]
+    whole = [_FORMAT, __version__, text, settings, programs, *inputs, *_compiled(session, later)]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
-def _compiled(session: Session) -> list[str]:
-    """Return the keys of what is compiled for an image alone: for PyPy, whose roots and crates no package knows."""
+def _compiled(session: Session, later: Iterable[str]) -> list[str]:
+    """Return the keys of what is compiled for an image alone: for PyPy, whose roots and crates no package knows.
+
+    later: what the base's program is compiled with.
+    """
     if not session.target.pypy:
         return []
     home = home_of(session)
-    return sorted(wheel_key(package, session, home) for package in made_here(session).values())
+    program = [*later, program_digest()] if later else []
+    return program + sorted(wheel_key(package, session, home) for package in made_here(session).values())
 
 
 def _program(name: str) -> str:

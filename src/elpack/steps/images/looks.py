@@ -18,6 +18,7 @@ from elpack.errors import ImageError, Problem
 from elpack.images.annotations import PLATFORMS
 from elpack.images.content import Findings
 from elpack.images.libraries import Libraries, needed
+from elpack.images.pypy_symbols import LayerSymbols, Symbols, is_interpreter
 from elpack.pieces import as_file
 from elpack.run import Command
 from elpack.sbom import OsPackage
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 _DATABASES = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
 _FORM = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{ARCH}\n"
 _FIELDS = 4
-_FORMAT = 2
+_FORMAT = 3
 """Raised when a look would find something else in the same layer."""
-_REMEMBERED = {"packages", "asked", "there", "code"}
+_REMEMBERED = {"packages", "asked", "there", "code", "symbols"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Look:
     """What is looked for: tools that are meant to be there, paths that nothing may hold, how many layers are ours.
 
     prefix: the release's; what programs elsewhere need is the business of the target's own packages. seen: the file
-    that remembers which layers were right, and what their databases said.
+    that remembers which layers were right, and what their databases said. pypy: the base's name, where it has PyPy.
     """
 
     own: frozenset[str]
@@ -52,29 +53,33 @@ class Look:
     prefix: str
     seen: Path
     runner: Runner
+    pypy: str = ""
 
 
 def look_at(archive: Archive, image: Image, look: Look) -> tuple[OsPackage, ...]:
     """Return what the newest RPM database in an image names, if there is one.
 
-    Raises `ImageError` with all that our layers hold and should not, the libraries that they need and nothing has, and
-    what the processors of the image's platform do not run. What was right once is not looked at again.
+    Raises `ImageError` with all that our layers hold and should not, the libraries that they need and nothing has,
+    what the processors of the image's platform do not run, and what its PyPy cannot import. What was right once is not
+    looked at again.
     """
     seen = _read(look.seen)
     layers = image.blobs[1:]
     packages: tuple[OsPackage, ...] = ()
-    libraries = Libraries()
+    libraries, symbols = Libraries(), Symbols(look.pypy)
     problems: list[Problem] = []
     for number, layer in enumerate(layers):
         ours = number >= len(layers) - look.layers
-        key = f"{_FORMAT} {layer.digest} {ours} {sorted(look.own)}"
+        key = f"{_FORMAT} {layer.digest} {ours} {bool(look.pypy)} {sorted(look.own)}"
         if key not in seen:
             seen[key], wrong = _look(archive, layer, look, ours=ours)
             problems += wrong
         packages = tuple(OsPackage(*one) for one in seen[key]["packages"]) or packages
         libraries.add(seen[key]["asked"], seen[key]["there"])
+        if look.pypy:
+            symbols.add(seen[key]["symbols"])
         problems += _foreign(seen[key]["code"], image)
-    problems += libraries.missing()
+    problems += [*libraries.missing(), *symbols.missing()]
     if problems:
         raise ImageError(*problems)
     write_text(look.seen, json.dumps(seen))
@@ -94,10 +99,10 @@ def _foreign(code: Mapping[str, str], image: Image) -> Iterator[Problem]:
 def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tuple[dict[str, Any], list[Problem]]:
     """Return what to remember of a layer, and what is wrong with it.
 
-    That is packages, libraries that are asked for and that are there, and what runs below the prefix: one path for each
-    machine.
+    That is packages, libraries that are asked for and that are there, what runs below the prefix (one path for each
+    machine), and what PyPy and its extension modules have of the C interface.
     """
-    findings = Findings(look.own, look.builder)
+    findings, symbols = Findings(look.own, look.builder), LayerSymbols()
     asked: dict[str, str] = {}
     code: dict[str, str] = {}
     there: set[str] = set()
@@ -111,20 +116,25 @@ def _look(archive: Archive, layer: Descriptor, look: Look, *, ours: bool) -> tup
                 continue
             if path.startswith(_DATABASES):
                 (database / path.rpartition("/")[2]).write_bytes(file.read())
-            elif ours:
+            elif ours or (look.pypy and is_interpreter(path)):
                 content = file.read()
-                findings.look(path, mtime, content)
-                if not path.startswith(prefix):
-                    continue
-                if (machine := machine_of(content[:HEAD])) and (is_loaded(path) or path.startswith(f"{prefix}bin/")):
-                    code.setdefault(machine, path)
+                if ours:
+                    findings.look(path, mtime, content)
                 try:
-                    names = needed(content)
-                    asked |= {name: path for name in names if name not in asked}
+                    if look.pypy and (path.startswith(prefix) or is_interpreter(path)):
+                        symbols.look(path, content)
+                    if not ours or not path.startswith(prefix):
+                        continue
+                    if (machine := machine_of(content[:HEAD])) and (
+                        is_loaded(path) or path.startswith(f"{prefix}bin/")
+                    ):
+                        code.setdefault(machine, path)
+                    asked |= {name: path for name in needed(content) if name not in asked}
                 except ValueError as error:
                     damaged.append(Problem(str(error), path))
         packages = [[one.name, one.evr, one.arch] for one in _query(database, look.runner)]
-    return {"packages": packages, "asked": asked, "there": sorted(there), "code": code}, [*findings.all(), *damaged]
+    found = {"packages": packages, "asked": asked, "there": sorted(there), "code": code, "symbols": symbols.found()}
+    return found, [*findings.all(), *damaged]
 
 
 def _members(archive: Archive, layer: Descriptor) -> Iterator[tuple[str, int, IO[bytes] | None]]:

@@ -137,7 +137,7 @@ def _described(order: Order, path: Path, base: From | None, layers: int) -> list
     session = order.session
     plan, inputs = session.plan, session.gathered.inputs
     archive = Archive(path)
-    packages = look_at(archive, archive.images[0], _look(session, layers))
+    packages = look_at(archive, archive.images[0], _look(session, layers, base))
     rpms = _rpms(session) if order.flavour is Flavour.RPM else ()
     below = Below(base.name, base.digest) if base else None
     sbom = order.folder / f"{order.stem}.cdx.json"
@@ -174,7 +174,7 @@ def _rpms(session: Session) -> tuple[BuiltRpm, ...]:
     )
 
 
-def _look(session: Session, layers: int) -> Look:
+def _look(session: Session, layers: int, base: From | None) -> Look:
     work = session.workspace.work
     return Look(
         own=frozenset(session.plan.versions()),
@@ -183,4 +183,5 @@ def _look(session: Session, layers: int) -> Look:
         prefix=session.project.release.prefix,
         seen=work / "images" / "seen.json",
         runner=session.runner,
+        pypy=base.name if base and session.target.pypy else "",
     )
