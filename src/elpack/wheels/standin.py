@@ -20,27 +20,12 @@ GLIBC = "ELPACK_GLIBC"
 """The variable that tells the compilers in the image which glibc to link for."""
 
 # zig spells processors in its own way, lacks a linker's option that Debian's interpreters ask for, and checks for
-# undefined behaviour unless told not to; Debian's own libraries are not to be linked. With -MD zig compiles past its
-# cache: nothing is built a second time in a container, so a list of what a file depends on may be empty
+# undefined behaviour unless told not to; Debian's own libraries are not to be linked. zig's own cache asks for the
+# same inode and time of a source, and for no -MD, so that it serves no second container: ccache asks for the content
 _COMPILER = """\
 #!/bin/sh
-listed=
-for word; do
-    case $word in -MD | -MMD) listed=yes ;; esac
-done
-before=
 for word; do
     shift
-    if [ "$before" ]; then
-        [ "$before" != -MF ] || : > "$word"
-        before= && continue
-    fi
-    case $listed$word in
-    yes-MD | yes-MMD | yes-MP) continue ;;
-    yes-M[FTQ]) before=$word && continue ;;
-    yes-MF*) : > "${{word#-MF}}" && continue ;;
-    yes-M[TQ]*) continue ;;
-    esac
     case $word in
     -march=x86-64) word=-march=x86_64 ;;
     -march=x86-64-v?) word=-march=x86_64_v${{word#-march=x86-64-v}} ;;
@@ -49,8 +34,12 @@ for word; do
     esac
     set -- "$@" "$word"
 done
-exec {zig}/zig {command} -target {triple}."${{{glibc}:?}}" -fno-sanitize=undefined -idirafter {headers} "$@" -g0
+export CCACHE_DIR="${{ZIG_GLOBAL_CACHE_DIR:?}}/ccache" CCACHE_NOINODECACHE=1
+export CCACHE_COMPILERTYPE=clang CCACHE_COMPILERCHECK=string:{digest}
+set -- -target {triple}."${{{glibc}:?}}" -fno-sanitize=undefined -idirafter {headers} "$@" -g0
+exec ccache {compilers}/{command} "$@"
 """
+_BEHIND = "/usr/local/lib/elpack"
 _COMPILERS = {"cc": "cc", "gcc": "cc", "c++": "c++", "g++": "c++"}
 _SCRIPTS = {"pip": "pip._internal.cli.main:main", "pyproject-build": "build.__main__:entrypoint"}
 _AUDITWHEEL = "auditwheel.main:main"
@@ -122,9 +111,18 @@ def programs(arch: str) -> Iterator[tuple[str, str]]:
     """
     triple = f"{arch}-linux-gnu"
     for name, command in _COMPILERS.items():
-        text = _COMPILER.format(zig=ZIG, command=command, triple=triple, glibc=GLIBC, headers=_HEADERS)
+        text = _COMPILER.format(
+            command=command,
+            triple=triple,
+            glibc=GLIBC,
+            headers=_HEADERS,
+            digest=standin_image().tools["ziglang"].sha256,
+            compilers=_BEHIND,
+        )
         for path in (name, f"{triple}-{name}"):
             yield f"usr/local/bin/{path}", text
+    for command in sorted({*_COMPILERS.values()}):
+        yield f"{_BEHIND[1:]}/{command}", f'#!/bin/sh\nexec {ZIG}/zig {command} "$@"\n'
     yield "usr/local/bin/auditwheel", _script(f"/opt/python/{_folder(_FIRST)}", _AUDITWHEEL)
 
 

@@ -107,6 +107,7 @@ class _Building:
     pure: PureWheels | None = None
     files: Mapping[tuple[str, str], tuple[RemoteFile, ...]] = field(default_factory=dict)
     images: dict[str, StandinMade] = field(default_factory=dict)
+    emptied: set[Path] = field(default_factory=set)
 
 
 def build_wheels(
@@ -289,8 +290,9 @@ def _compiled(building: _Building, cell: Cell, into: Path) -> float:
     files = building.files[cell.interpreter, cell.arch]
     house = wheelhouse(files, workspace.work / "wheelhouses", workspace, offline=building.wanted.offline)
     cache = workspace.work / "zig-cache" / f"{cell.package}-{cell.arch}"
-    if building.wanted.again:
-        shutil.rmtree(cache, ignore_errors=True)
+    if building.wanted.again and cache not in building.emptied:
+        shutil.rmtree(cache, ignore_errors=True)  # once: what one run compiles serves all of its interpreters
+        building.emptied.add(cache)
     cache.mkdir(parents=True, exist_ok=True)
     limits = release.builds.of(cell.package)
     order = Run(
