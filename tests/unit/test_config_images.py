@@ -145,7 +145,7 @@ def test_mounts_and_files_that_cannot_be(text: str, problem: str) -> None:
 
 
 def test_a_step_that_the_release_lacks_is_told() -> None:
-    text = (ROOT / "elpack.toml").read_text().replace('outside = ["client"]', 'outside = ["start", "absent"]')
+    text = (ROOT / "elpack.toml").read_text().replace('outside = ["client"]', 'outside = ["client", "start", "absent"]')
     with pytest.raises(ConfigError) as error:
         parse_release(text)
     assert [problem.what for problem in error.value.problems] == [

@@ -168,12 +168,16 @@ def _smoke(table: Table) -> ImageSmoke:
 
 
 def _pypy(table: Table) -> Pypy:
-    texts = table.table("expect")
+    texts, commands = table.table("expect"), table.table("run")
     pypy = Pypy(
         {name: texts.strings(name) for name in texts.values},
         tuple(map(_variable, table.tables("build-env"))),
         tuple(map(_rust, table.tables("rust"))),
+        {name: commands.strings(name) for name in commands.values},
     )
+    for name, words in pypy.run.items():
+        if not words or any("\0" in word for word in words):
+            commands.problem(name, "expected a command, word by word, without NUL")
     table.done()
     return pypy
 

@@ -66,12 +66,13 @@ class Pypy:
     """What is otherwise with flavour `pypy`.
 
     expect: what steps of the smoke test say there, by their names. build_env: of what is compiled for it. rust: what
-    is compiled from Debian's crates.
+    is compiled from Debian's crates. run: the commands of steps that are others there, by their names.
     """
 
     expect: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     build_env: tuple[BuildVariable, ...] = ()
     rust: tuple[RustDist, ...] = ()
+    run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def environment(self, dist: NormalizedName) -> dict[str, str]:
         """Return the variables of one dist's build."""
@@ -126,8 +127,9 @@ class Images:
         """Yield what does not fit the release's own smoke test: the key and a sentence."""
         for key, what in self.smoke.mistakes(smoke):
             yield f"smoke.{key}", what
-        for name in sorted(self.pypy.expect.keys() - {*self.smoke.steps, *self.smoke.outside}):
-            yield f"pypy.expect.{name}", "images.smoke takes no step of this name"
+        for key, by_name in (("expect", self.pypy.expect), ("run", self.pypy.run)):
+            for name in sorted(by_name.keys() - {*self.smoke.steps, *self.smoke.outside}):
+                yield f"pypy.{key}.{name}", "images.smoke takes no step of this name"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from elpack.smoke import HOME, concrete
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from elpack.images.model import Pypy
     from elpack.smoke import Smoke, SmokeStep
 
 
@@ -59,7 +60,10 @@ SLOWER = 3
 """How much longer PyPy may take: it starts cold each time, and its compiler earns that back after minutes only."""
 
 
-def on_pypy(smoke: Smoke, expect: Mapping[str, tuple[str, ...]]) -> Smoke:
-    """Return a smoke test with what some of its steps say on PyPy, by their names."""
-    steps = tuple(replace(step, expect=expect.get(step.name, step.expect)) for step in smoke.steps)
+def on_pypy(smoke: Smoke, pypy: Pypy) -> Smoke:
+    """Return a smoke test with the commands that some steps have on PyPy, and the words that they say there."""
+    steps = tuple(
+        replace(step, run=pypy.run.get(step.name, step.run), expect=pypy.expect.get(step.name, step.expect))
+        for step in smoke.steps
+    )
     return replace(smoke, steps=steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.plans import RELEASE, Case
 from elpack.config import parse_release
 from elpack.errors import ConfigError, ImageError
 from elpack.images.bases import base_for
+from elpack.images.model import Pypy
 from elpack.images.pypy import cannot_be_had, programs_of, pypy_target
 from elpack.images.smoke import on_pypy
 from elpack.model import CoreMetadata, RemoteFile, SdistFacts, SelectedDist, Sha256
@@ -25,6 +27,7 @@ from elpack.targets import TargetChoice, resolve_target
 if TYPE_CHECKING:
     from elpack.model import Target
 
+ROOT = Path(__file__).parents[3]
 STEPS = """\
 [images]
 [images.smoke]
@@ -118,6 +121,8 @@ def test_what_the_release_file_says_of_pypy() -> None:
     text = f"""{RELEASE}{STEPS}
 [images.pypy.expect]
 version = ["PyPy"]
+[images.pypy.run]
+version = ["app", "report"]
 [[images.pypy.build-env]]
 dist = "PyNaCl"
 name = "SODIUM_INSTALL"
@@ -131,6 +136,7 @@ reason = "no wheel for PyPy"
     images = parse_release(text).images
     assert images is not None
     assert images.pypy.expect == {"version": ("PyPy",)}
+    assert images.pypy.run == {"version": ("app", "report")}
     assert images.pypy.environment(dist_name("pynacl")) == {"SODIUM_INSTALL": "bundled"}
     assert images.pypy.environment(dist_name("cffi")) == {}
     assert images.pypy.rust_dists() == {"blake3"}
@@ -144,6 +150,8 @@ reason = "no wheel for PyPy"
     ("lines", "said"),
     [
         ('[images.pypy.expect]\nversoin = ["PyPy"]', "images.pypy.expect.versoin: images.smoke takes no step"),
+        ('[images.pypy.run]\nversoin = ["app"]', "images.pypy.run.versoin: images.smoke takes no step"),
+        ("[images.pypy.run]\nversion = []", "images.pypy.run.version: expected a command"),
         ('[[images.pypy.build-env]]\ndist = "a"\nname = "A-B"\nvalue = ""\nreason = "x"', r"build-env\[0\].name"),
         ('[[images.pypy.build-env]]\ndist = "a"\nname = "A"\nvalue = ""\nreason = " "', r"build-env\[0\].reason"),
         ('[[images.pypy.build-env]]\ndist = "-"\nname = "A"\nvalue = ""\nreason = "x"', r"build-env\[0\].dist"),
@@ -158,7 +166,16 @@ def test_mistakes_are_told_at_their_keys(lines: str, said: str) -> None:
         parse_release(f"{RELEASE}{STEPS}{lines}\n")
 
 
-def test_steps_say_other_words_on_pypy() -> None:
-    smoke = Smoke((SmokeStep("version", run=("app",), expect=("CPython",)), SmokeStep("client", run=("app",))))
-    version, client = on_pypy(smoke, {"version": ("PyPy",)}).steps
-    assert (version.expect, client) == (("PyPy",), smoke.steps[1])
+def test_the_release_sets_the_variables_that_builds_for_pypy_read() -> None:
+    images = parse_release((ROOT / "elpack.toml").read_text()).images
+    assert images is not None
+    found = {(one.dist, one.name): one.value for one in images.pypy.build_env if one.name != "CFLAGS"}
+    assert found == {("pynacl", "SODIUM_INSTALL"): "bundled", ("py-ubjson", "PYUBJSON_NO_EXTENSION"): "1"}
+
+
+def test_steps_are_others_on_pypy_and_say_other_words() -> None:
+    steps = [SmokeStep(name, run=("app",), expect=("CPython",)) for name in ("version", "client", "legal")]
+    version, client, legal = on_pypy(Smoke((*steps,)), Pypy({"version": ("PyPy",)}, run={"client": ("app", "x")})).steps
+    assert (version.run, version.expect) == (("app",), ("PyPy",))
+    assert (client.run, client.expect) == (("app", "x"), ("CPython",))
+    assert legal == steps[2]

@@ -21,8 +21,9 @@ from elpack.steps.images.wheels import wheel_key
 from elpack.strict import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from typing import Any
 
     from elpack.listed import Manifest
     from elpack.session import Session
@@ -32,6 +33,8 @@ _FORMAT = 1
 _RECORD = "made.json"
 _ELSEWHERE = frozenset({"smoke", "publish", "signing", "promises", "builds"})
 """Tables of the release file that are nothing to an image."""
+_TRIED = frozenset({"expect", "run"})
+"""Keys of [images.pypy] that are about the smoke test alone."""
 
 
 def image_key(session: Session, text: str, listed: Manifest) -> str:
@@ -39,7 +42,7 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
 
     listed: the manifest of the results that the image will belong to.
     """
-    settings = {key: value for key, value in effective(session.project.release).items() if key not in _ELSEWHERE}
+    settings = _settings(effective(session.project.release))
     sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
     packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
     base = asdict(base_definition(session))
@@ -48,6 +51,14 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     inputs = [base, session.base.digest, listed.fingerprint, sources, packages]
     whole = [_FORMAT, __version__, text, settings, programs, *inputs, *_compiled(session, later)]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _settings(release: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a release an image hangs on: how it is tried is not among that."""
+    found = {key: value for key, value in release.items() if key not in _ELSEWHERE}
+    images = {key: value for key, value in found["images"].items() if key != "smoke"}
+    images["pypy"] = {key: value for key, value in images["pypy"].items() if key not in _TRIED}
+    return {**found, "images": images}
 
 
 def _compiled(session: Session, later: Iterable[str]) -> list[str]:

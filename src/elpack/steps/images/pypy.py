@@ -82,7 +82,7 @@ def refuse_incomplete(
 def _as_tried(inputs: Inputs) -> Inputs:
     """Return the inputs with the smoke test as PyPy takes it: the release's own may name what CPython alone has."""
     images = inputs.release.images
-    smoke = on_pypy(inputs.release.smoke, images.pypy.expect if images else {})
+    smoke = on_pypy(inputs.release.smoke, images.pypy) if images else inputs.release.smoke
     return replace(inputs, release=replace(inputs.release, smoke=smoke))
 
 

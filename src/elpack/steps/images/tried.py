@@ -91,7 +91,7 @@ def _tried(  # noqa: PLR0917 - the caller's own values, once
     subject = Subject(
         image,
         images,
-        on_pypy(smoke, images.pypy.expect) if with_pypy else smoke,
+        on_pypy(smoke, images.pypy) if with_pypy else smoke,
         plan.places(),
         plan.versions(),
         session.workspace.home,
