@@ -125,9 +125,9 @@ test-unit *options:
 el9-macros-check macros specs="":
     ELPACK_EL9_MACROS="{{ macros }}" ELPACK_SPECS="{{ specs }}" pytest tests/contract/test_el9_macros.py
 
-# The whole pipeline, on the real input
+# The whole pipeline, on the real input; the second worker does what needs no release until there is one
 test-integration *options:
-    pytest -m integration {{ options }}
+    pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12 -m integration {{ options }}
 
 # `elpack init` and `rpm-all` on projects that have nothing to do with WAMP
 foreign *options:

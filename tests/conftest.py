@@ -54,6 +54,26 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "busy")
 
 
+_FIRST = (
+    "integration/test_rpm_all.py",
+    "hostile/test_builds.py",
+    "integration/test_system.py",
+    "faults/test_kills.py",
+    "integration/test_universe.py",
+    "integration/test_standin.py",
+    "integration/test_bad_input.py",
+    "faults/test_index.py",
+    "integration/test_airgap.py",
+    "integration/test_images.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the main job, let the second worker do what needs no release meanwhile, and end with short files."""
+    places = {REPOSITORY / "tests" / name: number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let the marker `root` keep its word: skipped for an ordinary user on a laptop, failed in CI."""
     if item.get_closest_marker("root") and os.geteuid() != 0:

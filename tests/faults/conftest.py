@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.faults.project import TARGET, Project, link_tree, toy
+from tests.faults.project import TARGET, Project, toy
 from tests.faults.whole import whole
+from tests.warm import link_trees, unmount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,9 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def place(tmp_path: Path) -> Iterator[Path]:
     """Return a folder for a project, which is gone afterwards, with what a test that failed left mounted there."""
     yield tmp_path
-    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
-        if line.split()[4].startswith(f"{tmp_path}/"):
-            subprocess.run(("umount", "--lazy", line.split()[4]), check=False)
+    unmount(tmp_path)
     # pytest keeps what tests leave, and these are gigabytes
     shutil.rmtree(tmp_path, ignore_errors=True)
 
@@ -51,8 +50,7 @@ def finished(made: tuple[Project, dict[str, str]], place: Path) -> Project:
         ("rsync", "-a", *(f"--exclude=/.elpack/{name}" for name in shared), f"{made[0].folder}/", f"{copy.folder}/"),
         check=True,
     )
-    for name in shared:
-        link_tree(made_work / name, copy.work / name)
+    link_trees(made_work, copy.work, shared)
     return copy
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.warm import link_trees
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -159,11 +161,6 @@ class Project:
         return found
 
 
-def link_tree(source: Path, into: Path) -> None:
-    """Copy a tree by hard links: for what is never written through, only replaced."""
-    subprocess.run(("cp", "-al", str(source), str(into)), check=True)
-
-
 def toy(folder: Path, *, store: bool = False) -> Project:
     """Return the small project, with the stand-in and the downloads that are here already."""
     shutil.copytree(TOY, folder)
@@ -182,9 +179,7 @@ def wamp(folder: Path) -> Project:
 def _warm(project: Project, *, store: bool) -> Project:
     project.work.mkdir()
     # a test that damages what was read from archives is to find that of this project
-    for name in ("downloads", "standin", *(("facts",) if store else ())):
-        if (WARM / name).exists():
-            link_tree(WARM / name, project.work / name)
+    link_trees(WARM, project.work, ("downloads", "standin", *(("facts",) if store else ())))
     if store and (WARM / "store").exists():
         shutil.copytree(WARM / "store", project.work / "store")
     return project

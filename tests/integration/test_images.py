@@ -1,4 +1,8 @@
-"""The images of the real release: what is handed over, the same bytes from elsewhere, and what a change rewrites."""
+"""The images of the real release: what is handed over, the same bytes from elsewhere, and what a change rewrites.
+
+They are run as users run them, with the texts by which others run them, and pulled by a customer's podman under the
+documented policy. All of it is in one file, for the tests of a file share one worker's images.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,27 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
+from tests.contract.images.newer import newer_tools
+from tests.contract.images.real import pulled_under_policy
+from tests.contract.images.registry import NEEDED
 from tests.integration.wamp import OUTPUT, PROJECT, STANDIN, elpack
 
 from elpack.steps.images.archive import Archive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
 
-STEM = "crossbar-26.10.1-1.el9s"
+TAG = "26.10.1-1.el9s"
+STEM = f"crossbar-{TAG}"
 FLAVOURS = ("uv", "rpm")
+STEPS = [
+    *("image", "version", "native code", "contracts", "health check fails", "start", "client", "privileges", "volume"),
+    *("stop", "start again", "volume is kept", "stop again", "writes"),
+]
 
 
 def build(project: Path, *arguments: str) -> dict[str, Any]:
@@ -119,3 +133,44 @@ def test_a_publication_leaves_images_to_the_registry(images: dict[str, Any], tmp
     published = next((tmp_path / "www").rglob("manifest.json.asc")).parent
     assert (published / "repo").is_dir()
     assert not (published / "images").exists()
+
+
+@pytest.fixture(scope="module")
+def tried(images: dict[str, Any]) -> list[dict[str, Any]]:
+    done = elpack("image", "smoke", *STANDIN[:2], "--json")
+    assert done.returncode == 0, done.stderr[-6000:]
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_image_does_what_its_user_wants(tried: list[dict[str, Any]], images: dict[str, Any], flavour: str) -> None:
+    built = images[f"{STEM}-{flavour}.oci.tar"]
+    (report,) = [one for one in tried if one["digest"] in {built["index"], built["manifest"]}]
+    assert [step["name"] for step in report["steps"]] == STEPS
+    assert {step["status"] for step in report["steps"]} == {"ok"}
+    logs = OUTPUT / "logs" / f"image-{flavour}"
+    heard = next(logs.glob("*-client.log")).read_text()
+    assert heard == "ok cbor\nok msgpack\nok json\nok ubjson\n"
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_runs_it_names_the_very_image(images: dict[str, Any], tmp_path: Path, flavour: str) -> None:
+    index = images[f"{STEM}-{flavour}.oci.tar"]["index"]
+    reference = f"registry.example.org/wamp/crossbar@{index}"
+    for options in ((), ("--kubernetes",)):
+        arguments = (tmp_path, *STANDIN[:2], "--flavour", flavour, "--image", reference, *options)
+        done = elpack("image", "unit", *map(str, arguments))
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert f"\nImage={reference}\n" in (tmp_path / "crossbar.container").read_text()
+    manifest = {one["kind"]: one for one in yaml.safe_load_all((tmp_path / "crossbar.yaml").read_text())}
+    assert manifest["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"] == reference
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_real_image_is_judged_by_its_signature(
+    images: dict[str, Any], needs: Callable[..., None], tmp_path: Path, flavour: str
+) -> None:
+    needs(*NEEDED)
+    archive = OUTPUT / images[f"{STEM}-{flavour}.oci.tar"]["path"]
+    settings = pulled_under_policy(newer_tools(needs), tmp_path, [archive], f"{TAG}-{flavour}")
+    assert (settings["User"], settings["Entrypoint"]) == ("1000:1000", ["crossbar"])

@@ -13,7 +13,7 @@ from tests.contract.images.newer import newer_tools
 from tests.contract.images.real import pulled_under_policy
 from tests.contract.images.registry import NEEDED
 from tests.integration.test_either_side import session_in
-from tests.integration.test_images_smoke import STEM, STEPS
+from tests.integration.test_images import STEM, STEPS
 from tests.integration.wamp import PROJECT, STANDIN, TOOLS, elpack, in_root
 
 from elpack.builders.roots import Roots, live_copy

@@ -10,11 +10,11 @@ import io
 import os
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
+from tests.integration.wamp import PROJECT
 
 from elpack.builders.choose import choose_builder, mock_host
 from elpack.pipeline import carry_out
@@ -25,6 +25,7 @@ from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from elpack.builders import Builder, Built
     from elpack.plan.model import NodeId
@@ -33,19 +34,21 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.integration]
 
-PROJECT = Path(__file__).parents[2]
 FILES = r"[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEMTIMES} %{FILEDIGESTS}\n]"
 REQUIRES = r"[%{REQUIRENAME} %{REQUIREFLAGS:depflags} %{REQUIREVERSION}\n]"
 PROVIDES = r"[%{PROVIDENAME} %{PROVIDEFLAGS:depflags} %{PROVIDEVERSION}\n]"
 
 
 @pytest.fixture(scope="module")
-def session(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """Return a run over the release file, with the target's base made."""
+def session(
+    needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Session:
+    """Return a run over the release, which the main job has built, with the target's base made."""
     obstacle = mock_host(os.environ).obstacle
     if obstacle:
         pytest.skip(f"{obstacle}, so there is nothing to compare the bwrap builder with")
-    needs("dnf", "bwrap", "mount", "mmdebstrap", "rpmbuild", "createrepo_c", "rpm")
+    needs("mount")
+    request.getfixturevalue("rpm_all")
     workspace = Workspace(PROJECT / "elpack.toml", PROJECT / ".elpack", tmp_path_factory.mktemp("dist"))
     options = Options(target="el9-standin", builder="bwrap")
     session = Session(workspace, options, Terminal(Console(file=io.StringIO()), quiet=True))

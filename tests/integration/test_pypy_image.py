@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.test_images_smoke import STEM, STEPS
+from tests.integration.test_images import STEM, STEPS
 from tests.integration.wamp import OUTPUT, STANDIN, TOOLS, elpack
 
 from elpack.builders.emulation import MACHINE

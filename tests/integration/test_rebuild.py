@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.wamp import DISTS, OUTPUT, PROJECT, STANDIN, TOOLS, ask, elpack
+from tests.integration.wamp import DISTS, OUTPUT, REPOSITORY, STANDIN, TOOLS, ask, elpack
+from tests.warm import link_trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,9 +137,7 @@ def test_a_build_that_embeds_where_and_when_it_ran_is_found_out(needs: Callable[
     needs(*TOOLS, "cc", "taskset")
     project = tmp_path / "leaky"
     (project / ".elpack").mkdir(parents=True)
-    for name in ("standin", "downloads"):
-        if (PROJECT / ".elpack" / name).exists():
-            shutil.copytree(PROJECT / ".elpack" / name, project / ".elpack" / name, symlinks=True, copy_function=_link)
+    link_trees(REPOSITORY / ".elpack", project / ".elpack", ("standin", "downloads"))
     for name, text in {"pyproject.toml": PYPROJECT, "backend.py": BACKEND, "LICENSE": "MIT\n"}.items():
         (project / name).write_text(text)
     run(project, "init")
@@ -176,10 +174,3 @@ def run(project: Path, *arguments: str, code: int = 0) -> subprocess.CompletedPr
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr[-6000:]
     return done
-
-
-def _link(source: str, destination: str) -> None:
-    try:
-        os.link(source, destination, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, destination, follow_symlinks=False)

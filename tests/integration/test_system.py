@@ -6,19 +6,20 @@ zlmdb, whose compiler takes minutes, is left out of this copy of the release.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.wamp import PROJECT, STANDIN, TOOLS, Run, ask, elpack, in_root, rpms
+from tests.integration.wamp import REPOSITORY, STANDIN, TOOLS, Run, ask, elpack, in_root, rpms
 from tests.rpmtools import rpmlint
+from tests.warm import link_trees
 
 from elpack.builders import Repository
 from elpack.builders.roots import Roots
 from elpack.errors import PlanError
 from elpack.steps.base import base, choose_target
+from elpack.steps.exchange import link_or_copy
 from elpack.steps.project import read_project
 from elpack.tools.dnf import Dnf
 from elpack.tools.rpm import RpmHeader, read_headers
@@ -42,28 +43,17 @@ METAPACKAGES = ("autobahn+encryption", "autobahn+scram", "autobahn+serialization
 SITE = "/usr/lib64/python3.11/site-packages"
 
 
-def link(source: str, target: str) -> str:
-    """Share a file with the project where it may be shared; nothing in the work folder is changed in place."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target
-
-
 @pytest.fixture(scope="module")
 def project(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the release for txaio and autobahn, with what was fetched before but nothing built."""
     needs(*TOOLS)
     folder = tmp_path_factory.mktemp("system")
-    release = (PROJECT / "elpack.toml").read_text()
+    release = (REPOSITORY / "elpack.toml").read_text()
     assert PACKAGES in release
     (folder / "elpack.toml").write_text(release.replace(PACKAGES, 'packages = ["txaio", "autobahn"]') + SMOKE)
-    shutil.copy2(PROJECT / "pylock.build.toml", folder)
-    shutil.copytree(PROJECT / "specs", folder / "specs")
-    for name in ("downloads", "facts", "standin"):
-        if (PROJECT / ".elpack" / name).is_dir():
-            shutil.copytree(PROJECT / ".elpack" / name, folder / ".elpack" / name, symlinks=True, copy_function=link)
+    shutil.copy2(REPOSITORY / "pylock.build.toml", folder)
+    shutil.copytree(REPOSITORY / "specs", folder / "specs")
+    link_trees(REPOSITORY / ".elpack", folder / ".elpack", ("downloads", "facts", "standin"))
     return folder
 
 
@@ -216,7 +206,7 @@ def test_what_rhel_ships_is_replaced_only_with_a_reason_that_is_told(project: Pa
 
 def test_without_a_reason_what_rhel_ships_is_not_replaced(project: Path, tmp_path: Path) -> None:
     shutil.copytree(
-        project, tmp_path / "copy", symlinks=True, copy_function=link, ignore=shutil.ignore_patterns("dist")
+        project, tmp_path / "copy", symlinks=True, copy_function=link_or_copy, ignore=shutil.ignore_patterns("dist")
     )
     file = tmp_path / "copy" / "elpack.toml"
     text = file.read_text()

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROJECT = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[2]
+FIRST = "gw0"
+"""What pytest-xdist calls its first worker."""
+
+
+def project_of(worker: str) -> Path:
+    """Return the folder in which a worker has the release: this checkout, or a copy for each further worker.
+
+    One run at a time works on a project, and tests look at what it left; so no worker meets another one's runs.
+    """
+    return REPOSITORY if worker == FIRST else REPOSITORY / ".elpack" / "test-cache" / f"release-{worker}"
+
+
+PROJECT = project_of(os.environ.get("PYTEST_XDIST_WORKER", FIRST))
 OUTPUT = PROJECT / "dist" / "el9-standin" / "x86_64"
 STANDIN = ("--target", "el9-standin", "--builder", "bwrap")
 DISTS = 142
