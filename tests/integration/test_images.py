@@ -6,7 +6,10 @@ documented policy. All of it is in one file, for the tests of a file share one w
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,9 +17,13 @@ import yaml
 from tests.contract.images.newer import newer_tools
 from tests.contract.images.real import pulled_under_policy
 from tests.contract.images.registry import NEEDED
-from tests.integration.wamp import OUTPUT, PROJECT, STANDIN, elpack
+from tests.integration.wamp import DISTS, OUTPUT, PROJECT, STANDIN, elpack
 
+from elpack.cli.options import session_of
+from elpack.images.model import Layer
+from elpack.pipeline import carry_out
 from elpack.steps.images.archive import Archive
+from elpack.steps.images.compare import Reason, compare_trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +39,19 @@ STEPS = [
     *("stop", "start again", "volume is kept", "stop again", "writes"),
 ]
 
+# run by the target's own Python: what it would compile anew, it says
+STALE = """
+import importlib.util, os, struct
+for folder, _, files in os.walk("/opt/crossbar/lib"):
+    for source in (os.path.join(folder, name) for name in files if name.endswith(".py")):
+        compiled = importlib.util.cache_from_source(source)
+        if os.path.exists(compiled):
+            magic, flags, mtime, size = struct.unpack("<4sIII", open(compiled, "rb").read(16))
+            found = os.stat(source)
+            fresh = magic == importlib.util.MAGIC_NUMBER and (mtime, size) == (int(found.st_mtime), found.st_size)
+            print("fresh" if fresh else source)
+"""
+
 
 def build(project: Path, *arguments: str) -> dict[str, Any]:
     done = elpack("image", "build", *STANDIN, "--json", *arguments, project=project)
@@ -41,6 +61,17 @@ def build(project: Path, *arguments: str) -> dict[str, Any]:
 
 def layers(archive: Path) -> list[str]:
     return [blob.digest for blob in Archive(archive).images[0].blobs[1:]]
+
+
+def tars(archive: Path, folder: Path) -> tuple[Layer, ...]:
+    """Return the layers of an image as the tars that they were made of, written into a folder."""
+    opened, found = Archive(archive), []
+    for number, blob in enumerate(opened.images[0].blobs[1:]):
+        plain = gzip.decompress(b"".join(opened.pieces(blob)))
+        path = folder / f"{number}.tar"
+        path.write_bytes(plain)
+        found.append(Layer(path.stem, path, hashlib.sha256(plain).hexdigest(), len(plain)))
+    return tuple(found)
 
 
 def config(archive: Path) -> dict[str, Any]:
@@ -125,6 +156,38 @@ def test_a_change_of_our_own_rewrites_the_last_layer_alone(
         old = layers(OUTPUT / "images" / name)
         assert new[:-1] == old[:-1], name
         assert new[-1] != old[-1], name
+
+
+def test_nothing_in_the_root_of_flavour_rpm_is_stale_and_rpm_can_read_it(
+    images: dict[str, Any], tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for layer in tars(OUTPUT / images[f"{STEM}-rpm.oci.tar"]["path"], tmp_path):
+        subprocess.run(("tar", "-C", root, "--same-owner", "-xpf", layer.tar), check=True)
+    python = ("chroot", root, "/usr/bin/python3.11", "-c", STALE)
+    said = subprocess.run(python, stdout=-1, text=True, check=True).stdout.split("\n")
+    assert set(said) == {"fresh", ""}
+    assert len(said) > 5000
+    database = ("rpm", "--root", root, "--dbpath", "/var/lib/rpm")
+    assert len(subprocess.run((*database, "-qa"), stdout=-1, text=True, check=True).stdout.split()) > 200
+    changed = subprocess.run((*database, "-Va"), stdout=-1, text=True, check=False).stdout.splitlines()
+    assert {line.split()[0] for line in changed if not line.split()[-1].startswith("/etc/")} == {".M......."}
+    allowed = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/usr/bin/", "/usr/sbin/")
+    assert all(line.split()[-1].startswith(allowed) for line in changed)
+    assert not any((root / "usr/bin" / name).exists() for name in ("dnf", "dnf-3", "yum", "microdnf"))
+
+
+def test_the_tree_of_flavour_uv_is_that_of_the_rpms(images: dict[str, Any], tmp_path: Path) -> None:
+    session = session_of(PROJECT / "elpack.toml", target=STANDIN[1], quiet=True)
+    carry_out(session, "build")
+    layers = tars(OUTPUT / images[f"{STEM}-uv.oci.tar"]["path"], tmp_path)
+    (tmp_path / "work").mkdir()
+    found = compare_trees(session, layers, tmp_path / "work")
+    assert found[Reason.RECORD] == found[Reason.INSTALLER] == DISTS
+    assert found[Reason.DROPPED] == 1
+    assert found[Reason.COMMAND] > 30
+    assert found.keys() == set(Reason)
 
 
 def test_a_publication_leaves_images_to_the_registry(images: dict[str, Any], tmp_path: Path) -> None:
