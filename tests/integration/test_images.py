@@ -21,6 +21,7 @@ from tests.integration.wamp import DISTS, OUTPUT, PROJECT, STANDIN, elpack
 
 from elpack.cli.options import session_of
 from elpack.images.model import Layer
+from elpack.model import Sha256
 from elpack.pipeline import carry_out
 from elpack.steps.images.archive import Archive
 from elpack.steps.images.compare import Reason, compare_trees
@@ -70,7 +71,7 @@ def tars(archive: Path, folder: Path) -> tuple[Layer, ...]:
         plain = gzip.decompress(b"".join(opened.pieces(blob)))
         path = folder / f"{number}.tar"
         path.write_bytes(plain)
-        found.append(Layer(path.stem, path, hashlib.sha256(plain).hexdigest(), len(plain)))
+        found.append(Layer(path.stem, path, Sha256(hashlib.sha256(plain).hexdigest()), len(plain)))
     return tuple(found)
 
 
