@@ -139,7 +139,7 @@ class Shop:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
 
     def results(self) -> dict[str, str]:
