@@ -16,12 +16,14 @@ from elpack.images.bases import base_for
 from elpack.images.model import Pypy
 from elpack.images.pypy import cannot_be_had, programs_of, pypy_target
 from elpack.images.smoke import on_pypy
+from elpack.manifest import effective
 from elpack.model import CoreMetadata, RemoteFile, SdistFacts, SelectedDist, Sha256
 from elpack.naming import dist_name
 from elpack.plan.make import make_plan
 from elpack.plan.model import BuildRequire
 from elpack.plan.policy import choose_file, target_tags
 from elpack.smoke import Smoke, SmokeStep
+from elpack.steps.images.keys import settings_of
 from elpack.targets import TargetChoice, resolve_target
 
 if TYPE_CHECKING:
@@ -171,6 +173,18 @@ def test_the_release_sets_the_variables_that_builds_for_pypy_read() -> None:
     assert images is not None
     found = {(one.dist, one.name): one.value for one in images.pypy.build_env if one.name != "CFLAGS"}
     assert found == {("pynacl", "SODIUM_INSTALL"): "bundled", ("py-ubjson", "PYUBJSON_NO_EXTENSION"): "1"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "same"),
+    [
+        ('[images.pypy.expect]\nversion = ["PyPy"]\n[images.pypy.run]\nversion = ["app", "report"]', True),
+        ('[[images.pypy.build-env]]\ndist = "a"\nname = "A"\nvalue = "1"\nreason = "x"', False),
+    ],
+)
+def test_how_an_image_is_tried_makes_no_other_image(lines: str, *, same: bool) -> None:
+    plain, other = (settings_of(effective(parse_release(f"{RELEASE}{STEPS}{text}\n"))) for text in ("", lines))
+    assert (plain == other) is same
 
 
 def test_steps_are_others_on_pypy_and_say_other_words() -> None:

@@ -42,7 +42,7 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
 
     listed: the manifest of the results that the image will belong to.
     """
-    settings = _settings(effective(session.project.release))
+    settings = settings_of(effective(session.project.release))
     sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
     packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
     base = asdict(base_definition(session))
@@ -53,7 +53,7 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
-def _settings(release: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(release: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a release an image hangs on: how it is tried is not among that."""
     found = {key: value for key, value in release.items() if key not in _ELSEWHERE}
     images = {key: value for key, value in found["images"].items() if key != "smoke"}
