@@ -57,7 +57,7 @@ class Subject:
     image: an id or a reference that the engine holds. digests: of its configuration and of what leads to that, manifest
     and index; podman keeps one or both of these two. Empty where nobody can tell. places: prefix and python; versions:
     of the lock. home: the release file's folder, below which files and mounts are looked for. patience: by how much
-    time limits grow, 1 where the image's programs are this machine's own.
+    time limits grow. emulated: its programs are not this machine's own.
     """
 
     image: str
@@ -68,6 +68,7 @@ class Subject:
     home: Path
     digests: tuple[OciDigest, ...] = ()
     patience: int = 1
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def smoke_image(
         raise EngineError(Problem(f"podman failed: {error}", str(logs), fix="elpack image smoke again")) from error
     report = ImageSmokeReport(
         *(trial.image_id, trial.digest, trial.network, tuple(trial.results), time.monotonic() - begin, str(logs)),
-        emulated=subject.patience > 1,
+        emulated=subject.emulated,
     )
     (logs / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     if trial.network == HOST:

@@ -97,6 +97,7 @@ def _tried(  # noqa: PLR0917 - the caller's own values, once
         session.workspace.home,
         digests,
         patience=patience(session.target.arch) * (SLOWER if with_pypy else 1),
+        emulated=is_emulated(session.target.arch),
     )
     return smoke_image(
         podman,
