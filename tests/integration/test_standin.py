@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from elpack.steps.standin import build_standin
 from elpack.targets import TargetChoice, resolve_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from elpack.model import Target
 
@@ -131,12 +132,11 @@ def inside(root: Path, *command: str, builddir: Path | None = None) -> str:
 
 
 @pytest.fixture(scope="module")
-def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that nobody may enter by way of every parent, which pytest's own does not allow."""
-    path = tmp_path_factory.mktemp("standin")
-    for folder in (path, *path.parents[:2]):
-        folder.chmod(0o755)
-    return path
+def rooms() -> Iterator[Path]:
+    """Return a folder that nobody may enter, as none of pytest's own: each session closes them anew for all."""
+    with tempfile.TemporaryDirectory(prefix="elpack-standin-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
