@@ -62,7 +62,7 @@ class Outcome:
 class Universe:
     """What a run found and made. outcomes: by place, such as ``sdists``, and by what lies there, packages or images.
 
-    skipped: carriers that the release does not have, or that were not begun, and why. failed: every error.
+    skipped: wanted carriers that the release does not have, or that were not begun, and why. failed: every error.
     """
 
     members: tuple[Member, ...] = ()
@@ -113,10 +113,11 @@ def build_universe(session: Session, carriers: Sequence[Carrier]) -> Universe:
     reading the release and its sources raises.
     """
     session.project = read_project(session.workspace)
-    universe = Universe(skipped=_not_there(session))
-    wanted = [one for one in Carrier if (one in carriers if carriers else one not in universe.skipped)]
-    if refused := [one for one in wanted if one in universe.skipped]:
-        raise ConfigError(*(Problem(universe.skipped[one], f"--carrier {one}") for one in refused))
+    lacking = _not_there(session)
+    if refused := [one for one in carriers if one in lacking]:
+        raise ConfigError(*(Problem(lacking[one], f"--carrier {one}") for one in refused))
+    universe = Universe(skipped={} if carriers else lacking)
+    wanted = [one for one in Carrier if (one in carriers if carriers else one not in lacking)]
     if Carrier.IMAGE in wanted:
         need_podman()  # told now, not after the RPMs were built
     run = _Run(session, universe, _sources(session, universe), _read_record(session))

@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ from elpack.config import FirstParty
 from elpack.errors import BuildError
 from elpack.naming import dist_name
 from elpack.run import run
+from elpack.steps.alone import alone
 from elpack.steps.checkouts import local_source
 from elpack.workspace import Workspace
 
@@ -134,6 +137,23 @@ def look():
         found = json.load(member)
     assert found["tag"] == "v7\n"
     assert "keys" not in found["work"]
+
+
+def test_another_run_that_tidies_up_meanwhile_ends_no_backend(workspace: Workspace, tmp_path: Path) -> None:
+    look = "import time\n\ndef look():\n    time.sleep(2)\n    return {}\n"
+    (tmp_path / "shop" / "backend.py").write_text(PACK + look)
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(found_by, workspace)
+        while not making.done():
+            with alone(workspace):
+                time.sleep(0.05)
+        assert making.result() == {}
+
+
+def test_a_checkout_of_another_project_is_none(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "shop" / "backend.py").write_text(PACK + "def look():\n    return {}\n")
+    with pytest.raises(BuildError, match=r"shop is one of shop: it gives shop-1\.0\.tar\.gz"):
+        local_source(FirstParty(dist_name("stall"), path="shop"), workspace, run)
 
 
 def test_a_link_is_no_sdist(workspace: Workspace, tmp_path: Path) -> None:

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
 
 def universe_parts(universe: Universe) -> Iterator[Table | str]:
-    """Yield a table of the packages, in the order in which they are built, and what else there is to say."""
+    """Yield a table of the packages, in the order in which they are built, and what else there is to say.
+
+    Without anything finished there is no table: it would say what is made, and nothing is.
+    """
+    if universe.outcomes:
+        yield _table(universe)
+    lines = [f"{carrier}: skipped, because {why}" for carrier, why in universe.skipped.items()]
+    if universe.outcomes and not universe.made and not universe.failed:
+        lines.append("nothing to do: nothing changed")
+    if lines:
+        yield "\n".join(lines)
+
+
+def _table(universe: Universe) -> Table:
     table = Table(title="what was made, and why", title_justify="left", box=None, header_style="bold")
     for heading in ("package", "source", *universe.outcomes):
         table.add_column(heading, overflow="fold")
@@ -24,12 +37,7 @@ def universe_parts(universe: Universe) -> Iterator[Table | str]:
     for what in _others(universe):
         found = (outcomes.get(what) for outcomes in universe.outcomes.values())
         table.add_row(escape(what), "", *map(_cell, found))
-    yield table
-    lines = [f"{carrier}: skipped, because {why}" for carrier, why in universe.skipped.items()]
-    if universe.outcomes and not universe.made and not universe.failed:
-        lines.append("nothing to do: nothing changed")
-    if lines:
-        yield "\n".join(lines)
+    return table
 
 
 def universe_json(universe: Universe) -> dict[str, Any]:

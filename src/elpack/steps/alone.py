@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DOOMED = ".removed-"
 """Begins the name of what is being removed: cut short, it is no half thing under a name that somebody trusts."""
 
+SANDBOX = "sandbox"
+"""Where sdists of checkouts are made, by commands without this lock as well: they have one of their own."""
+
 _DAY = 86_400.0
 
 _SCRATCH = ("building", "lock")
@@ -58,7 +61,8 @@ def _tidy(work: Path, runner: Runner) -> None:
     for live in (*work.glob("*/live"), *work.glob("*/*/live")):
         sweep(live, runner)
     for record in work.glob("*/*.groups"):
-        remove_recorded(record)
+        if record.parent.name != SANDBOX:
+            remove_recorded(record)
     for path in (*work.glob(f"{DOOMED}*"), *(work / name for name in _SCRATCH)):
         shutil.rmtree(path, ignore_errors=True)
     for path in work.glob("sdists/*/*"):

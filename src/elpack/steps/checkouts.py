@@ -8,10 +8,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from elpack.archives.repack import repack
+from elpack.builders.limits import remove_recorded
 from elpack.errors import BuildError, CommandError, Problem
 from elpack.model import RemoteFile, Sha256
 from elpack.run import Command
+from elpack.steps.alone import SANDBOX
 from elpack.steps.checkout_sandbox import CheckoutSandbox
 from elpack.steps.lock import INDEX
 from elpack.steps.lock_sandbox import LockSandbox
@@ -53,8 +57,10 @@ def _made(
     into = workspace.work / "sdists" / dist.name / "new"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    shutil.rmtree(workspace.work / "sandbox", ignore_errors=True)
-    sandbox = LockSandbox.here(runner, workspace.work / "sandbox", os.environ)
+    for record in (workspace.work / SANDBOX).glob("*.groups"):
+        remove_recorded(record)  # of a run that was killed
+    shutil.rmtree(workspace.work / SANDBOX, ignore_errors=True)
+    sandbox = LockSandbox.here(runner, workspace.work / SANDBOX, os.environ)
     making = CheckoutSandbox(sandbox, workspace.work / "uv-cache", index, offline)
     copy = _copy(tree, workspace, dist.name)
     try:
@@ -68,6 +74,12 @@ def _made(
         what = f"no sdist can be made of the checkout {tree}\n{done.tail()}"
         raise BuildError(Problem(what, dist.name, fix=f"to see it outside of elpack: uv build --sdist {tree}"))
     path = found[0]
+    name = path.name.rpartition("-")[0]
+    if canonicalize_name(name) != dist.name:
+        what = f"the checkout {tree} is one of {name}: it gives {path.name}"
+        raise BuildError(
+            Problem(what, dist.name, fix=f"name the checkout of {dist.name} under first-party.{dist.name}")
+        )
     repack(path)
     sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
     final = into.with_name(sha256) / path.name
@@ -80,7 +92,7 @@ def checkout(dist: FirstParty, workspace: Workspace, runner: Runner) -> Path | N
     """Return the folder of a dist's checkout, cloning a git tag if need be; None when there is none."""
     if dist.path:
         tree = workspace.home / dist.path
-        return tree if (tree / "pyproject.toml").exists() else None
+        return tree if (tree / "pyproject.toml").is_file() else None
     if dist.git:
         return _clone(dist, workspace, runner)
     return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_sdist_filename
 
-from elpack.errors import ArchiveError, FetchError, Problem
+from elpack.errors import ArchiveError, FetchError, LockError, Problem
 from elpack.lineage import Member, in_order, needed_by
 from elpack.manifest import digest_of
 from elpack.steps.closure import fetch, selected_dists
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from elpack.config import FirstParty
+    from elpack.config import FirstParty, Release
     from elpack.model import RemoteFile
     from elpack.selection import Place
     from elpack.steps.closure import Sources
@@ -34,9 +34,11 @@ def members_of(
 ) -> tuple[tuple[Member, ...], tuple[RemoteFile, ...]]:
     """Return the first-party packages in the order of what needs what, and the sdist of each.
 
-    place: for whom the closure is that tells what needs what. Raises `FetchError` for one that nobody has an sdist of.
+    place: for whom the closure is that tells what needs what. Raises `FetchError` for one that nobody has an sdist of,
+    `LockError` for a checkout of another version than the lock's.
     """
     release = project.release
+    _check_versions(release, sources, workspace)
     dists = selected_dists(project, sources, place)
     needs = needed_by(dists, release.first_party_names())
     files = _sdists(sources) | {dist.name: dist.sdist for dist in dists if dist.sdist}
@@ -56,6 +58,23 @@ def members_of(
         for dist in release.first_party
     )
     return members, tuple(files[member.name] for member in members)
+
+
+def _check_versions(release: Release, sources: Sources, workspace: Workspace) -> None:
+    """Raise `LockError` for every checkout of a version that the lock has not."""
+    versions: dict[NormalizedName, set[str]] = {}
+    for locked in sources.lock.dists if sources.lock else ():
+        versions.setdefault(locked.name, set()).add(str(locked.version))
+    problems = []
+    for dist in release.first_party:
+        made = str(parse_sdist_filename(file.filename)[1]) if (file := sources.local.get(dist.name)) else ""
+        if made and dist.name in versions and made not in versions[dist.name]:
+            have = " and ".join(sorted(versions[dist.name]))
+            what = f"{_source(dist, sources, workspace)} is of version {made}, and the application's lock has {have}"
+            fix = f"lock again in {release.application.name}, or check out {have}"
+            problems.append(Problem(what, dist.name, fix=fix))
+    if problems:
+        raise LockError(*problems)
 
 
 def _sdists(sources: Sources) -> dict[NormalizedName, RemoteFile]:

@@ -32,7 +32,8 @@ def pure_wheels(
 
     Raises `WheelError` when there is none.
     """
-    sandbox = LockSandbox.here(runner, workspace.work / "sandbox", os.environ)
+    # not where other commands make the sdists of checkouts meanwhile
+    sandbox = LockSandbox.here(runner, workspace.work / "lock", os.environ)
     found = found_interpreters(runner, sandbox.uv, os.environ)
     served = {(choice.python, arch) for choice in project.release.targets for arch in choice.arches}
     fitting = [one for one in found.values() if _fits(one, served)]
