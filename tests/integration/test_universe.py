@@ -40,31 +40,41 @@ def test_everything_lies_where_it_is_looked_for(made: Cosmos) -> None:
     assert len(list((made.dist / PLACE / "repo").glob("*.rpm"))) == 5
     record = json.loads((made.dist / "universe.json").read_text())
     assert sorted(record["places"]) == [PLACE, "sdists", "wheels"]
-    assert [path.name for path in (made.dist / "wheels").glob("*.whl")] == ["base-1.0-py3-none-any.whl"]
+    assert [path.name for path in (made.dist / "wheels").glob("*.whl")] == ["lib-1.0-py3-none-any.whl"]
     assert made.run("verify", "--dist", "dist-universe", "--json").returncode == 0
 
 
 def test_without_a_change_there_is_nothing_to_do(made: Cosmos) -> None:
     before, built = made.content(), made.built()
-    assert made.universe("--offline") == {"sdists": SAME, "wheels": {"base": "not changed"}, PLACE: SAME}
+    assert made.universe("--offline") == {"sdists": SAME, "wheels": {"lib": "not changed"}, PLACE: SAME}
     assert made.content() == before
     assert made.built() == built
 
 
-def test_a_change_rebuilds_what_depends_on_it_and_nothing_else(made: Cosmos) -> None:
+def test_a_change_rebuilds_what_depends_on_it_and_a_failure_keeps_what_was_finished(made: Cosmos) -> None:
     before, built = made.content(), made.built()
-    source = made.folder / "base" / "base.py"
+    source = made.folder / "lib" / "lib.py"
     text = source.read_text()
     source.write_text(f"{text}ANSWER = 42\n")
     found = made.universe("--offline")
-    assert found["sdists"] == {**SAME, "base": "its source changed"}
-    assert found["wheels"] == {"base": "its source changed"}
-    assert found[PLACE]["base"] == "its source changed"
-    assert found[PLACE]["ghost"] == "not changed"
+    assert found["sdists"] == {**SAME, "lib": "its source changed"}
+    assert found["wheels"] == {"lib": "its source changed"}
     again = {name.removeprefix("cosmos-python3.11-").split("-")[0] for name in made.built()[len(built) :]}
-    assert "base" in again
-    assert again <= {"base", "lib", "app"}
-    assert {name for name, why in found[PLACE].items() if why == "base changed"} == again - {"base"}
+    assert "lib" in again
+    assert again <= {"lib", "app"}
+    reasons = {"lib": "its source changed", "app": "lib changed"}
+    assert found[PLACE] == {**SAME, **{name: reasons[name] for name in again}}
+
+    record = json.loads((made.dist / "universe.json").read_text())["places"]
+    source.write_text(f"{text}raise SystemExit('broken on purpose')\n")
+    carriers = ("--carrier", "sdist", "--carrier", "rpm")
+    done = made.run("universe", *TARGET, *carriers, "--offline", "--keep-going", code=18)
+    assert "lib 1.0" in done.stdout
+    assert "broken on purpose" in done.stderr
+    failed = json.loads((made.dist / "universe.json").read_text())["places"]
+    assert failed["sdists"]["lib"] != record["sdists"]["lib"]
+    assert failed[PLACE] == record[PLACE], "the RPMs are those of the source before"
+
     source.write_text(text)
     built = made.built()
     shutil.rmtree(made.dist)
@@ -72,22 +82,6 @@ def test_a_change_rebuilds_what_depends_on_it_and_nothing_else(made: Cosmos) -> 
     assert set(found[PLACE].values()) == {"built before"}, "results that were removed are laid out again"
     assert made.content() == before, "the same sources give the same bytes"
     assert made.built() == built
-
-
-def test_a_failure_keeps_what_was_finished_and_the_next_run_goes_on(made: Cosmos) -> None:
-    before = made.content()
-    source = made.folder / "lib" / "lib.py"
-    text = source.read_text()
-    source.write_text(f"{text}raise SystemExit('broken on purpose')\n")
-    carriers = ("--carrier", "sdist", "--carrier", "rpm")
-    done = made.run("universe", *TARGET, *carriers, "--offline", "--keep-going", code=18)
-    assert "lib 1.0" in done.stdout
-    assert "broken on purpose" in done.stderr
-    record = json.loads((made.dist / "universe.json").read_text())["places"]
-    assert record["sdists"]["lib"] != record[PLACE]["lib"], "the RPMs are those of the source before"
-    source.write_text(text)
-    assert made.universe("--offline", *carriers)[PLACE]["lib"] == "not changed"
-    assert made.content() == before
 
 
 def test_wrong_usage_and_carriers_that_the_release_does_not_have(made: Cosmos) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 WARM = Path(os.environ.get("ELPACK_FAULTS_WARM", REPOSITORY / ".elpack"))
-"""A work folder that earlier runs filled: the stand-in is not made twice for a test."""
+"""A work folder that earlier runs filled: neither the stand-in nor a build root of it is made twice for a test."""
 
 TARGET = ("--target", "el9-standin", "--builder", "bwrap")
 NEEDS = {"base": (), "lib": ("base",), "ghost": (), "app": ("ghost", "lib")}
@@ -37,7 +37,7 @@ ghost = { path = "../ghost" }
 lib = { path = "../lib" }
 
 [wheels]
-packages = ["base"]
+packages = ["lib"]
 
 [targets.el9-standin]
 python = "3.11"
@@ -143,10 +143,17 @@ def cosmos(folder: Path) -> Cosmos:
     (folder / "app" / "uv.lock").write_text(_lock(hashlib.sha256(ghost).hexdigest()))
     for name in ("standin", "downloads"):
         if (WARM / name).exists():
-            command = ("cp", "-aln", f"{WARM / name}/.", str(made.release / ".elpack" / name))
-            (made.release / ".elpack" / name).mkdir(exist_ok=True)
-            subprocess.run(command, check=True)
+            _link(f"{WARM / name}/.", made.release / ".elpack" / name)
+    # only the finished ones: another run may be making one
+    for record in (WARM / "bwrap" / "bases").glob("*.sha256"):
+        _link(record.with_suffix(""), made.release / ".elpack" / "bwrap" / "bases")
+        _link(record, made.release / ".elpack" / "bwrap" / "bases")
     return made
+
+
+def _link(source: Path | str, into: Path) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    subprocess.run(("cp", "-aln", str(source), str(into)), check=True)
 
 
 def _checkout(tree: Path, name: str) -> None:
