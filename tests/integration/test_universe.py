@@ -59,7 +59,7 @@ def test_a_change_rebuilds_what_depends_on_it_and_a_failure_keeps_what_was_finis
     found = made.universe("--offline")
     assert found["sdists"] == {**SAME, "lib": "its source changed"}
     assert found["wheels"] == {"lib": "its source changed"}
-    again = {name.removeprefix("cosmos-python3.11-").split("-")[0] for name in made.built()[len(built) :]}
+    again = {name.removeprefix("crossbar-python3.11-").split("-")[0] for name in made.built()[len(built) :]}
     assert "lib" in again
     assert again <= {"lib", "app"}
     reasons = {"lib": "its source changed", "app": "lib changed"}

@@ -16,15 +16,16 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 WARM = Path(os.environ.get("ELPACK_FAULTS_WARM", REPOSITORY / ".elpack"))
-"""A work folder that earlier runs filled: neither the stand-in nor a build root of it is made twice for a test."""
+"""A work folder that earlier runs filled. The stand-in, a base root of it and what every build needs are not made twice
+for a test; the last of these has to be of the same name and packager, and is made here where it is not there."""
 
 TARGET = ("--target", "el9-standin", "--builder", "bwrap")
 NEEDS = {"base": (), "lib": ("base",), "ghost": (), "app": ("ghost", "lib")}
 RELEASE = """\
 [release]
-name = "cosmos"
+name = "crossbar"
 date = 2026-11-20
-packager = "A Tester <tester@example.org>"
+packager = "Crossbar.io packagers <packaging@crossbar.io>"
 
 [application]
 name = "app"
@@ -148,6 +149,8 @@ def cosmos(folder: Path) -> Cosmos:
     for record in (WARM / "bwrap" / "bases").glob("*.sha256"):
         _link(record.with_suffix(""), made.release / ".elpack" / "bwrap" / "bases")
         _link(record, made.release / ".elpack" / "bwrap" / "bases")
+    for entry in (WARM / "store").glob("??/" + "?" * 64):
+        _link(entry, made.release / ".elpack" / "store" / entry.parent.name)
     return made
 
 
