@@ -41,6 +41,9 @@ def test_what_was_made_before_stays_beside_what_is_made_now() -> None:
     assert kept(wheel(), other) == [wheel()]
     aarch64 = wheel("demo-1.0-cp313-cp313-manylinux_2_28_aarch64.whl", arch="aarch64")
     assert kept(wheel(), aarch64) == [wheel()]
+    pure = {"file": "demo-1.0-py3-none-any.whl", "kind": "wheel", "package": "demo"}
+    sdist = {"file": "demo-1.0.tar.gz", "kind": "sdist", "package": "demo"}
+    assert kept(pure, sdist, cells=(Cell(DEMO, "", "", "any", How.PURE),)) == [pure]
     old = {key: value for key, value in wheel().items() if key != "sdist"}
     assert kept(old) == [old]
 

@@ -57,7 +57,8 @@ def still_true(
     was made anew.
     """
     current = {canonicalize_name(one.metadata.name): one for one in sdists}
-    free = {_place_of(cell) for cell in cells} - {_told_place(entry) for entry in made}
+    taken = {_told_place(entry) for entry in made if entry["kind"] == "wheel"}
+    free = {_place_of(cell) for cell in cells} - taken
     names = {entry["file"] for entry in made}
     return [
         entry
