@@ -64,11 +64,15 @@ class Trial:
 
     @property
     def state(self) -> State:
-        """Failed when it could not be installed, imported or started; a suite's failures are told by themselves."""
-        if not self.parts:
-            return State.SKIPPED
-        failed = any(part.state is State.FAILED for part in self.parts if part.name != "suite")
-        return State.FAILED if failed else State.PASSED
+        """Failed when it could not be installed, imported or started; a suite's failures are told by themselves.
+
+        Not run where its imports show nothing, for they need what could not be had.
+        """
+        states = {part.name: part.state for part in self.parts if part.name != "suite"}
+        if State.FAILED in states.values():
+            return State.FAILED
+        shown = bool(states) and states.get("imports") is not State.SKIPPED
+        return State.PASSED if shown else State.SKIPPED
 
     def part(self, name: str) -> Part | None:
         """Return one part, None when it was not come to."""

@@ -94,6 +94,27 @@ def test_a_suite_s_failures_refuse_nothing() -> None:
         refuse_failed([broken])
 
 
+@pytest.mark.parametrize(
+    ("why", "lacking", "state"),
+    [
+        ("", {}, State.PASSED),
+        ("Traceback\nModuleNotFoundError: No module named 'numpy.core'", {"numpy": "no wheel"}, State.SKIPPED),
+        ("Traceback\nModuleNotFoundError: No module named 'numpy'", {}, State.FAILED),
+        ("Traceback\nModuleNotFoundError: No module named 'demo._x'", {"numpy": "no wheel"}, State.FAILED),
+        ("Traceback\nImportError: numpy", {"numpy": "no wheel"}, State.FAILED),
+    ],
+)
+def test_what_cannot_be_imported_without_others_is_not_blamed(
+    tmp_path: Path, why: str, lacking: dict[str, str], state: State
+) -> None:
+    facts = replace(holding(tmp_path, "demo/__init__.py"), console_scripts=(EntryPoint("demo", "demo:main"),))
+    python = SimpleNamespace(column=SimpleNamespace(arch=MACHINE))
+    said = {"imports": {"demo": why}, "scripts": {"demo": f"broken: {why}" if why else "--help"}}
+    parts = tuple(_imported(SimpleNamespace(python=python, ask=lambda _: said), facts, lacking))  # type: ignore[arg-type]
+    assert [part.state for part in parts] == [state, state]
+    assert trial(PASSED, *parts).state is state
+
+
 def test_results_are_remembered(tmp_path: Path) -> None:
     other = trial(PASSED, interpreter="cp312")
     remember([trial(reason="not now"), other], tmp_path)
@@ -177,7 +198,7 @@ def test_emulated_commands_may_take_longer(tmp_path: Path) -> None:
     for arch in (MACHINE, "s390x"):
         python = SimpleNamespace(column=SimpleNamespace(arch=arch))
         environment = SimpleNamespace(python=python, ask=answer)
-        list(_imported(environment, facts))  # type: ignore[arg-type]
+        list(_imported(environment, facts, {}))  # type: ignore[arg-type]
     assert [one["seconds"] for one in asked] == [60, 60 * SLOWER]
 
 

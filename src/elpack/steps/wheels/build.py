@@ -368,7 +368,9 @@ def _hand_over(building: _Building, results: Sequence[Built]) -> None:
         for facts, path in building.sdists.values()
     ]
     made += [_put(one.wheel, one.wheel.name, into) | _told(building, one) for one in results if one.wheel]
-    every = places(building.project, building.sdists, standin=bool(building.images))
+    # a run for pure ones alone makes no image, and leaves what is told of the others as it was
+    standin = bool(building.images) or any(entry.get("how") == How.STANDIN for entry in before)
+    every = places(building.project, building.sdists, standin=standin)
     files = [one for one in (*made, *still_true(before, made, sdists, every)) if (into / one["file"]).exists()]
     reasons = {one.cell: one.error.partition("\n")[0] for one in results if one.problems}
     write_manifest(into, files, missing_of(every, files, reasons), recalled(into))
