@@ -42,6 +42,8 @@ def interface(content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
         with sound_elf(content) as elf:
             table = elf.get_section_by_name(".dynsym")
             if isinstance(table, SymbolTableSection) and elf.elfclass == 64:  # noqa: PLR2004 - bits
+                if table.compressed or table.stringtable.compressed:  # no linker does that
+                    raise ValueError("its table of symbols is compressed")
                 order = "<" if elf.little_endian else ">"
                 for name, defined in _symbols(table.data(), table.stringtable.data(), order):
                     (given if defined else asked).add(name)

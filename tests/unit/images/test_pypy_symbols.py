@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,12 +26,24 @@ PYPY = shared(given=["PyPyModule_New", "_PyPy_Dealloc", "pypy_main_startup"]) + 
 SITE = "opt/app/lib/pypy3.11/site-packages"
 MODULE = f"{SITE}/sealed/_rust.pypy311-pp73-x86_64-linux-gnu.so"
 LATER = "PyPyModule_FromDefAndSpec2"
+COMPRESSED = 0x800
 
 
 def test_names_of_the_interface_are_read_and_weak_ones_may_be_missing() -> None:
     found = interface(shared(["PyPyList_New", "malloc", "_PyPy_Dealloc"], ["PyInit_x", "y"], weak=["PyPyLater"]))
     assert found == (("PyPyList_New", "_PyPy_Dealloc"), ("PyInit_x",))
     assert interface(b"#!/bin/sh\n") == ((), ())
+
+
+@pytest.mark.parametrize("section", [1, 2])
+def test_tables_are_not_unpacked_for_they_may_be_of_any_size(section: int) -> None:
+    content = bytearray(shared(["PyPyList_New"]))
+    (headers,) = struct.unpack_from("<Q", content, 40)
+    place, packed = len(content), struct.pack("<IIQQ", 1, 0, 24, 1) + bytes(24)
+    struct.pack_into("<Q", content, headers + 64 * section + 8, COMPRESSED)
+    struct.pack_into("<QQ", content, headers + 64 * section + 24, place, len(packed))
+    with pytest.raises(ValueError, match="compressed"):
+        interface(bytes(content) + packed)
 
 
 @given(st.integers(0, 400), st.binary(max_size=24))
