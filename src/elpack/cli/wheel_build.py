@@ -79,6 +79,7 @@ def build(
     from elpack.run import run
     from elpack.steps.alone import alone
     from elpack.steps.wheels.build import WantedWheels, build_wheels
+    from elpack.steps.wheels.closed import closed
 
     workspace = workspace_of(file, work, dist)
     wanted = WantedWheels(
@@ -102,5 +103,6 @@ def build(
         print_json(wheels_json(results))
     elif not quiet:
         show(wheels_table(results))
-    if problems := [problem for one in results for problem in one.problems]:
+    problems = [problem for one in results for problem in one.problems]
+    if problems := [*problems, *closed(wanted, [one.cell for one in results])]:
         raise WheelError(*problems)

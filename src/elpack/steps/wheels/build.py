@@ -29,7 +29,6 @@ from elpack.run import Command, run
 from elpack.steps.closure import fetch, read_sources
 from elpack.steps.facts import read_facts
 from elpack.steps.project import read_project
-from elpack.steps.wheels.closed import refuse_closed
 from elpack.steps.wheels.image import standin_for
 from elpack.steps.wheels.judge import approve
 from elpack.steps.wheels.judges import Judges, policies
@@ -122,8 +121,7 @@ def build_wheels(
 
     A failed place keeps none of the others. The caller holds the workspace. sources: those that were read before.
     Every wheel is judged before it is kept; one that is refused counts as failed.
-    Raises `WheelError` for words that name nothing, or nothing that can be built here, `BuildLockError`, `EngineError`,
-    `ToolMissingError`.
+    Raises `WheelError` for words that name nothing, `BuildLockError`, `EngineError`, `ToolMissingError`.
     """
     project = read_project(workspace)
     wheels = project.release.wheels or Wheels()
@@ -135,7 +133,6 @@ def build_wheels(
         building.judges.need()
     if any(cell.how is How.IMAGE for cell in cells):
         cells = _with_images(building, cells)
-    refuse_closed(wanted, cells)
     results = tuple(_one(building, cell) for cell in cells)
     _hand_over(building, results)
     return results
