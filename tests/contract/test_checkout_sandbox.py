@@ -9,21 +9,26 @@ import subprocess
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from elpack.config import FirstParty
-from elpack.errors import BuildError
+from elpack.errors import BuildError, ConfigError
 from elpack.naming import dist_name
 from elpack.run import run
 from elpack.steps.alone import alone
 from elpack.steps.checkouts import local_source
+from elpack.steps.closure import read_sources
+from elpack.steps.lock import INDEX
 from elpack.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from elpack.steps.project import Project
 
 SHOP = FirstParty(dist_name("shop"), path="shop")
 
@@ -152,8 +157,9 @@ def test_another_run_that_tidies_up_meanwhile_ends_no_backend(workspace: Workspa
 
 def test_a_checkout_of_another_project_is_none(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "shop" / "backend.py").write_text(PACK + "def look():\n    return {}\n")
-    with pytest.raises(BuildError, match=r"shop is one of shop: it gives shop-1\.0\.tar\.gz"):
-        local_source(FirstParty(dist_name("stall"), path="shop"), workspace, run)
+    release = SimpleNamespace(first_party=(FirstParty(dist_name("stall"), path="shop"),), index=INDEX)
+    with pytest.raises(ConfigError, match=r"shop is of another project: it gives shop-1\.0\.tar\.gz"):
+        read_sources(cast("Project", SimpleNamespace(release=release)), workspace)
 
 
 def test_a_link_is_no_sdist(workspace: Workspace, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from elpack.archives.repack import repack
 from elpack.builders.limits import remove_recorded
 from elpack.errors import BuildError, CommandError, Problem
@@ -74,12 +72,6 @@ def _made(
         what = f"no sdist can be made of the checkout {tree}\n{done.tail()}"
         raise BuildError(Problem(what, dist.name, fix=f"to see it outside of elpack: uv build --sdist {tree}"))
     path = found[0]
-    name = path.name.rpartition("-")[0]
-    if canonicalize_name(name) != dist.name:
-        what = f"the checkout {tree} is one of {name}: it gives {path.name}"
-        raise BuildError(
-            Problem(what, dist.name, fix=f"name the checkout of {dist.name} under first-party.{dist.name}")
-        )
     repack(path)
     sha256 = Sha256(hashlib.sha256(path.read_bytes()).hexdigest())
     final = into.with_name(sha256) / path.name

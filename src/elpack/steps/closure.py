@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name, parse_sdist_filename
 
 from elpack import strict
 from elpack.archives import read_sdist, sdist_member
-from elpack.errors import LockError, MissingMemberError, Problem
+from elpack.errors import ConfigError, LockError, MissingMemberError, Problem
 from elpack.fetch import fetch_all
 from elpack.freshness import check_fresh
 from elpack.lockfile import parse_uv_lock
@@ -225,12 +225,19 @@ def _local_sources(
     local: dict[NormalizedName, tuple[RemoteFile, Path]] = {}
     notices: list[str] = []
     missing: list[str] = []
+    others: list[Problem] = []
     for dist in release.first_party:
         source = local_source(dist, workspace, runner, index=release.index, offline=offline)
         if source is not None:
             local[dist.name] = source
+            made = source[0].filename
+            if canonicalize_name(made.rpartition("-")[0]) != dist.name:
+                where = f"elpack.toml: first-party.{dist.name}"
+                others.append(Problem(f"{dist.path or dist.git} is of another project: it gives {made}", where))
         elif dist.path:
             missing.append(dist.path)
+    if others:
+        raise ConfigError(*others)
     if missing:
         notices.append(f"no checkout at {', '.join(missing)}: sdists from the index take their place")
     return local, notices
