@@ -53,6 +53,7 @@ def try_wheels(
     from elpack.report.tried import tried_json, tried_table
     from elpack.steps.wheels.trial import refuse_failed
     from elpack.steps.wheels.trials import Wanted, try_release
+    from elpack.store.lock import locked
 
     workspace = workspace_of(file, work, dist)
     wanted = Wanted(
@@ -66,7 +67,8 @@ def try_wheels(
         suites=suites,
         offline=offline,
     )
-    trials = try_release(workspace, wanted, (lambda _: None) if quiet or as_json else show)
+    with locked(workspace.work / "wheel-tests.lock"):  # one sandbox, and one file of results
+        trials = try_release(workspace, wanted, (lambda _: None) if quiet or as_json else show)
     if as_json:
         print_json(tried_json(trials))
     elif not quiet:

@@ -15,11 +15,12 @@ from tests.unit.test_archives_wheel import DIGEST, make_wheel
 
 from elpack.archives import read_wheel
 from elpack.assets import try_wheel
-from elpack.builders.emulation import MACHINE, SLOWER
+from elpack.builders.emulation import MACHINE, SLOWER, Emulation
 from elpack.errors import CommandError, WheelError
 from elpack.model import ArchivedFile, EntryPoint
 from elpack.report.tried import tried_json, tried_table
 from elpack.run import Command, Completed
+from elpack.steps.wheels import trials
 from elpack.steps.wheels.interpreters import found_interpreters
 from elpack.steps.wheels.manifest import entries, missing_of, write_manifest
 from elpack.steps.wheels.trial import (
@@ -90,7 +91,7 @@ def test_a_suite_s_failures_refuse_nothing() -> None:
     broken = trial(PASSED, Part("imports", State.FAILED, "no module named x"))
     assert broken.state is State.FAILED
     refuse_failed([trial(PASSED, Part("suite", State.FAILED))])
-    with pytest.raises(WheelError, match="imports: no module named x"):
+    with pytest.raises(WheelError, match=r"imports: no module named x\n  fix: .* is in tests\.json"):
         refuse_failed([broken])
 
 
@@ -274,6 +275,16 @@ def _machine() -> str:
     import platform
 
     return platform.machine()
+
+
+def test_interpreters_of_another_architecture_need_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Emulation("s390x", "", "no binfmt entry runs s390x programs", "install the emulator")
+    monkeypatch.setattr(trials, "emulation", lambda _: found)
+    with pytest.raises(WheelError) as caught:
+        trials._need_emulation(trials.Wanted(arch="s390x", standin=True))
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.why) == ("interpreters of s390x do not run here", found.obstacle)
+    assert problem.fix.startswith("install the emulator\non Debian: apt-get install")
 
 
 def test_the_wheel_that_an_installer_would_take(tmp_path: Path) -> None:

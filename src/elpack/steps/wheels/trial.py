@@ -238,7 +238,11 @@ def recalled(folder: Path) -> list[dict[str, Any]]:
 def refuse_failed(trials: Sequence[Trial]) -> None:
     """Raise `WheelError` with every trial that failed; a suite's failures are told, and refuse nothing."""
     problems = [
-        Problem(f"{part.name}: {part.detail}", f"{trial.file} on {trial.interpreter} ({trial.python})")
+        Problem(
+            f"{part.name}: {part.detail}",
+            f"{trial.file} on {trial.interpreter} ({trial.python})",
+            fix=f"mend the package, or tell its maintainers; all that was tried is in {RESULTS} beside the wheels",
+        )
         for trial in trials
         if trial.state is State.FAILED
         for part in trial.parts

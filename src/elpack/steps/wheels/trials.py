@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from elpack.builders.emulation import MACHINE, emulation
+from elpack.builders.emulation import MACHINE, emulation, how_to_emulate
 from elpack.errors import BuildLockError, Problem, WheelError
 from elpack.run import run
 from elpack.steps.closure import fetch, read_sources
@@ -99,7 +99,8 @@ def _need_emulation(wanted: Wanted) -> dict[str, Found]:
     """Raise `WheelError` where another architecture's interpreters cannot run; return that none was found yet."""
     state = emulation(wanted.arch)
     if state.obstacle:
-        raise WheelError(Problem(state.obstacle, "--arch", fix=state.fix))
+        what = f"interpreters of {wanted.arch} do not run here"
+        raise WheelError(Problem(what, "--arch", state.obstacle, f"{state.fix}\n{how_to_emulate(wanted.arch)}"))
     if not wanted.standin:
         fix = "take the stand-in image's, which are emulated: --standin"
         raise WheelError(Problem(f"this machine has no interpreters for {wanted.arch}", "--arch", fix=fix))
