@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.warm import link_trees
+
 REPOSITORY = Path(__file__).parents[2]
 WARM = Path(os.environ.get("ELPACK_FAULTS_WARM", REPOSITORY / ".elpack"))
 """A work folder that earlier runs filled. The stand-in, a base root of it and what every build needs are not made twice
@@ -138,13 +140,11 @@ def cosmos(folder: Path) -> Cosmos:
     ghost = _packed(folder / "ghost")
     shutil.rmtree(folder / "ghost")
     downloads = made.release / ".elpack" / "downloads"
-    downloads.mkdir(parents=True)
+    link_trees(WARM, made.release / ".elpack", ("standin", "downloads"))
+    downloads.mkdir(parents=True, exist_ok=True)
     (downloads / "ghost-1.0.tar.gz").write_bytes(ghost)
     (made.release / "elpack.toml").write_text(RELEASE)
     (folder / "app" / "uv.lock").write_text(_lock(hashlib.sha256(ghost).hexdigest()))
-    for name in ("standin", "downloads"):
-        if (WARM / name).exists():
-            _link(f"{WARM / name}/.", made.release / ".elpack" / name)
     # only the finished ones: another run may be making one
     for record in (WARM / "bwrap" / "bases").glob("*.sha256"):
         _link(record.with_suffix(""), made.release / ".elpack" / "bwrap" / "bases")
@@ -154,7 +154,7 @@ def cosmos(folder: Path) -> Cosmos:
     return made
 
 
-def _link(source: Path | str, into: Path) -> None:
+def _link(source: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     subprocess.run(("cp", "-aln", str(source), str(into)), check=True)
 
