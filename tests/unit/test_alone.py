@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from elpack.cli import app
 from elpack.errors import StoreError
 from elpack.steps.alone import alone, remove
 from elpack.workspace import Workspace
@@ -51,6 +53,18 @@ def test_the_second_run_is_told_who_is_at_work_and_a_killed_one_leaves_no_lock(w
         finally:
             first.kill()
     enter(workspace)
+
+
+@pytest.mark.parametrize("words", [("wheel", "build"), ("wheel", "test")])
+def test_nobody_tries_wheels_while_others_build_them(workspace: Workspace, words: tuple[str, ...]) -> None:
+    with holder(workspace.work, workspace.dist) as first:
+        try:
+            places = "--work", str(workspace.work), "--dist", str(workspace.dist)
+            done = CliRunner().invoke(app, [*words, *places])
+        finally:
+            first.kill()
+    assert done.exit_code == StoreError.exit_code
+    assert f"another run, process {first.pid}, is at work" in done.stderr
 
 
 def test_two_work_folders_may_not_write_to_one_folder_of_results(workspace: Workspace, tmp_path: Path) -> None:

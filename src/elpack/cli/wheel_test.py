@@ -51,9 +51,9 @@ def try_wheels(
 ) -> None:
     """Install wheels and sdists on each interpreter that is here, import and start them, run their own tests."""
     from elpack.report.tried import tried_json, tried_table
+    from elpack.steps.alone import alone
     from elpack.steps.wheels.trial import refuse_failed
     from elpack.steps.wheels.trials import Wanted, try_release
-    from elpack.store.lock import locked
 
     workspace = workspace_of(file, work, dist)
     wanted = Wanted(
@@ -67,7 +67,7 @@ def try_wheels(
         suites=suites,
         offline=offline,
     )
-    with locked(workspace.work / "wheel-tests.lock"):  # one sandbox, and one file of results
+    with alone(workspace):
         trials = try_release(workspace, wanted, (lambda _: None) if quiet or as_json else show)
     if as_json:
         print_json(tried_json(trials))
