@@ -150,6 +150,9 @@ def test_what_the_compilers_give_to_zig(given: str, seen: str) -> None:
             "newer symbols of glibc than manylinux_2_28 allows",
             "wheels.policies",
         ),
+        ('cannot repair "x.whl" to "y" ABI because it depends on black-listed symbols.', "2_28 forbids", "public"),
+        ('cannot repair "x.whl" to "y" ABI because it depends on unsupported ISA extensions.', "newer proc", "-march"),
+        ('cannot repair "x.whl" to "y" ABI because the moon is full', "the moon is full", "auditwheel show"),
         (
             'Cannot repair wheel, because required library "libfoo.so.1" could not be located',
             'libfoo.so.1" could not be located',

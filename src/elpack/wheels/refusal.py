@@ -44,10 +44,22 @@ _KNOWN = (
         "elpack lock",
     ),
     (
+        "depends on black-listed symbols",
+        "it uses symbols that {platform} forbids in a library that it allows",
+        "such symbols are private, or differ from system to system",
+        "build it against the library's public interface, or bring the library into the wheel",
+    ),
+    (
+        "depends on unsupported ISA extensions",
+        "it needs a newer processor than {platform} promises",
+        "it was compiled with -march=x86-64-v2 or above, or links something that was",
+        "take -march out of the build's flags ([wheels] environment), for the whole of it",
+    ),
+    (
         "annot repair",
         "auditwheel cannot make it fit {platform}",
-        "",
-        "the log says what it needs",
+        "the wheel, or a library that would go into it, does not keep to the platform",
+        "`auditwheel show` tells what it asks for; build it in the platform's image, or name a newer one in policies",
     ),
 )
 
