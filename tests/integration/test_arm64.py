@@ -71,4 +71,5 @@ def test_the_plan_says_how_each_comes_to_be(said: str) -> None:
     plan = json.loads(done.stdout)["packages"]
     assert Counter(package["way"] for package in plan) == {"shared": 119, "repackaged": 35, "cross": 4}
     assert {package["dist"] for package in plan if package["way"] == "cross"} == COMPILED
-    assert all(package["cached"] for package in plan)
+    # the keys of what is cross-compiled have the compiler in them, which planning does not make
+    assert {package["dist"] for package in plan if not package["cached"]} == COMPILED
