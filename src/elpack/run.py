@@ -136,17 +136,13 @@ def run(command: Command) -> Completed:
         return _run_enclosed(command, command.enclosed, start)
     output = command.log.open("ab") if command.log else None
     try:
-        process = subprocess.Popen(
-            (*_guard(command), *command.argv),
-            cwd=command.cwd,
-            env=dict(command.env),
+        process = _begin(
+            command,
             stdin=subprocess.PIPE if command.input is not None else subprocess.DEVNULL,
             stdout=output or subprocess.PIPE,
             stderr=subprocess.STDOUT if output else subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=True,
-            umask=_UMASK,
             pass_fds=() if _is_one(command) else tuple(_marks),
         )
         if output:
@@ -174,16 +170,12 @@ def _run_enclosed(command: Command, enclosure: Enclosure, start: float) -> Compl
     out = Pump(output.write if output else said.extend, enclosure.log_bytes)
     pumps = (out,) if output else (out, Pump(complained.extend, enclosure.log_bytes))
     try:
-        process = subprocess.Popen(
-            (*_guard(command), *command.argv),
-            cwd=command.cwd,
-            env=dict(command.env),
+        process = _begin(
+            command,
             stdin=subprocess.DEVNULL,
             stdout=out.entrance,
             stderr=pumps[-1].entrance,
             text=True,
-            start_new_session=True,
-            umask=_UMASK,
         )
         _logged[process] = threading.current_thread()
         for pump in pumps:
@@ -264,16 +256,12 @@ def running(command: Command) -> Iterator[Running]:
     watch, held = os.pipe()
     try:
         with (command.log or Path(os.devnull)).open("ab") as output:
-            process = subprocess.Popen(
-                (*_guard(command), *command.argv),
-                cwd=command.cwd,
-                env=dict(command.env),
+            process = _begin(
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
-                start_new_session=True,
-                umask=_UMASK,
                 pass_fds=(held,) if _is_one(command) else (held, *_marks),
             )
         os.close(held)
@@ -320,16 +308,12 @@ def talking(command: Command) -> Iterator[Talking]:
     with log.open("ab", buffering=0) as output:
         pump = Pump(output.write, enclosure.log_bytes)
         try:
-            process = subprocess.Popen(
-                (*_guard(command), *command.argv),
-                cwd=command.cwd,
-                env=dict(command.env),
+            process = _begin(
+                command,
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=pump.entrance,
-                start_new_session=True,
-                umask=_UMASK,
             )
             _logged[process] = threading.current_thread()
             pump.begin()
@@ -352,6 +336,12 @@ def _need(command: Command) -> None:
     if shutil.which(command.argv[0], path=command.env.get("PATH")) is None:
         fix = "your package manager; elpack doctor lists all that is missing"
         raise ToolMissingError(Problem(f"{command.argv[0]} is not installed", fix=fix))
+
+
+def _begin(command: Command, **streams: Any) -> subprocess.Popen[Any]:
+    """Start a command in a process group of its own; streams: what else `Popen` is to know."""
+    argv, env = (*_guard(command), *command.argv), dict(command.env)
+    return subprocess.Popen(argv, cwd=command.cwd, env=env, start_new_session=True, umask=_UMASK, **streams)
 
 
 def _guard(command: Command) -> tuple[str, ...]:
