@@ -233,7 +233,8 @@ def _local_sources(
             made = source[0].filename
             if canonicalize_name(made.rpartition("-")[0]) != dist.name:
                 where = f"elpack.toml: first-party.{dist.name}"
-                others.append(Problem(f"{dist.path or dist.git} is of another project: it gives {made}", where))
+                what = f"{dist.path or dist.git} is of another project: it gives {made}"
+                others.append(Problem(what, where, fix=f"name the checkout of {dist.name}, or none"))
         elif dist.path:
             missing.append(dist.path)
     if others:

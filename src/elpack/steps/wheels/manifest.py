@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from elpack.atomic import write_text
+from elpack.manifest import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,7 +76,7 @@ def remove_stale(folder: Path, before: Iterable[Mapping[str, Any]], now: Iterabl
     for entry in before:
         path = folder / entry["file"]
         ours = path.parent == folder and path.is_file() and not path.is_symlink()
-        if entry["file"] not in kept and ours and _sha256(path) == entry.get("sha256"):
+        if entry["file"] not in kept and ours and digest_of(path) == entry.get("sha256"):
             path.unlink()
 
 
@@ -111,11 +111,6 @@ def _is_of(entry: Mapping[str, Any], sdists: Mapping[NormalizedName, SdistFacts]
     if sdist is None or Version(sdist.metadata.version) != version:
         return False
     return bool(entry.get("sdist", sdist.sha256) == sdist.sha256)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _with_tests(entry: Mapping[str, Any], tests: Sequence[Any]) -> dict[str, Any]:

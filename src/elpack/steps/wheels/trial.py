@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from elpack.archives import extract_sdist, read_sdist, read_wheel
 from elpack.atomic import write_text
 from elpack.builders.emulation import patience
 from elpack.errors import ElpackError, Problem, WheelError
+from elpack.manifest import digest_of
 from elpack.model import Sha256
 from elpack.steps.wheels.environment import Environment
 from elpack.steps.wheels.manifest import MANIFEST, entries, write_manifest
@@ -335,5 +335,4 @@ def _rank(path: Path, ranks: Mapping[Tag, int]) -> int | None:
 
 
 def _digest(path: Path) -> Sha256:
-    with path.open("rb") as file:
-        return Sha256(hashlib.file_digest(file, "sha256").hexdigest())
+    return Sha256(digest_of(path))
