@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from elpack.images.bases import BaseDefinition
     from elpack.listed import Manifest
     from elpack.session import Session
 
@@ -45,11 +46,10 @@ def image_key(session: Session, text: str, listed: Manifest) -> str:
     settings = settings_of(effective(session.project.release))
     sources = sorted(f"{one.filename} {one.sha256}" for package in session.plan.packages for one in package.sources)
     packages = sorted(f"{one.path} {one.content.sha256}" for one in listed.files if one.kind in PACKAGES)
-    base = asdict(base_definition(session))
-    later = base.pop("later")
+    base = base_definition(session)
     programs = [_program(name) for name in ("finish_tree.py", "uv_task.py")] + [digest_of(uv_program())]
-    inputs = [base, session.base.digest, listed.fingerprint, sources, packages]
-    whole = [_FORMAT, __version__, text, settings, programs, *inputs, *_compiled(session, later)]
+    inputs = [asdict(base), session.base.digest, listed.fingerprint, sources, packages]
+    whole = [_FORMAT, __version__, text, settings, programs, *inputs, *_compiled(session, base)]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
@@ -61,15 +61,12 @@ def settings_of(release: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "images": images}
 
 
-def _compiled(session: Session, later: Iterable[str]) -> list[str]:
-    """Return the keys of what is compiled for an image alone: for PyPy, whose roots and crates no package knows.
-
-    later: what the base's program is compiled with.
-    """
+def _compiled(session: Session, base: BaseDefinition) -> list[str]:
+    """Return the keys of what is compiled for an image alone: for PyPy, whose roots and crates no package knows."""
     if not session.target.pypy:
         return []
     home = home_of(session)
-    program = [*later, program_digest()] if later else []
+    program = [program_digest()] if base.later else []
     return program + sorted(wheel_key(package, session, home) for package in made_here(session).values())
 
 
