@@ -14,7 +14,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.wamp import FIRST, OUTPUT, PROJECT, REPOSITORY, STANDIN, TOOLS, Run, elpack, project_of
+from tests.integration.wamp import OUTPUT, PROJECT, REPOSITORY, STANDIN, TOOLS, Run, elpack, project_of
 from tests.warm import link_trees, unmount
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main_job(workers: int = 1) -> tuple[int, str]:
     done = elpack("rpm-all", *STANDIN, project=REPOSITORY)
     if done.returncode == 0:
         for number in range(1, workers):
-            copy_release(project_of(FIRST.replace("0", str(number))))
+            copy_release(project_of(f"gw{number}"))
     return done.returncode, done.stdout + done.stderr
 
 
